@@ -1,0 +1,214 @@
+//! The directory of live settings, read whole or not at all.
+//!
+//! A mounted ConfigMap is a directory whose entries point into `..data`, a symbolic link that the kubelet
+//! swaps in one step. So `..data` is resolved once, every file is read below what it named, and it is
+//! resolved again: had it moved, the read starts over, and no read mixes two generations.
+
+use std::{
+    collections::BTreeMap,
+    fmt, fs,
+    io::{self, Read as _},
+    path::{Path, PathBuf},
+};
+
+use super::table::TABLE;
+
+/// The live settings that a directory holds: names to trimmed, non-empty texts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Files(BTreeMap<&'static str, String>);
+
+/// Why a directory could not be read, as a sentence that names the directory or file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReadError(String);
+
+/// A larger file is a mistake, not a setting.
+const LARGEST_FILE: u64 = 64 * 1024;
+
+/// How often a read may start over; the kubelet swaps at most once in some seconds.
+const TRIES: usize = 5;
+
+enum Failure {
+    /// Something moved or went away while it was read.
+    Moved,
+    Error(ReadError),
+}
+
+/// Reads every live setting in `dir`, all of one generation. A name that has no file is simply missing.
+///
+/// # Errors
+/// The directory or one of the files cannot be read, is no regular file, is too large or is not UTF-8; or
+/// the directory changed during each of 5 tries.
+pub fn read(dir: &Path) -> Result<Files, ReadError> {
+    for _ in 0..TRIES {
+        let generation = generation(dir);
+        match read_generation(&generation) {
+            Ok(files) if self::generation(dir) == generation => return Ok(files),
+            Ok(_) | Err(Failure::Moved) => {}
+            Err(Failure::Error(error)) => return Err(error),
+        }
+    }
+    Err(match fs::metadata(dir) {
+        Ok(_) => ReadError(format!("{} changed in each of {TRIES} reads", dir.display())),
+        Err(error) => ReadError::of(dir, &error),
+    })
+}
+
+/// The directory that holds the files now: what `..data` names, else `dir` itself.
+fn generation(dir: &Path) -> PathBuf {
+    fs::read_link(dir.join("..data")).map_or_else(|_| dir.to_owned(), |target| dir.join(target))
+}
+
+fn read_generation(dir: &Path) -> Result<Files, Failure> {
+    let mut files = BTreeMap::new();
+    for entry in fs::read_dir(dir).map_err(|error| Failure::of(dir, &error))? {
+        let name = entry.map_err(|error| Failure::of(dir, &error))?.file_name();
+        let Some(setting) = TABLE.iter().find(|it| it.live && name == *it.name) else { continue };
+        let text = read_file(&dir.join(setting.name))?;
+        if !text.trim().is_empty() {
+            files.insert(setting.name, text.trim().to_owned());
+        }
+    }
+    Ok(Files(files))
+}
+
+fn read_file(path: &Path) -> Result<String, Failure> {
+    let wrong = |what: &str| Failure::Error(ReadError(format!("{} {what}", path.display())));
+    // Asked before it is opened: opening a named pipe would wait for a writer.
+    let metadata = fs::metadata(path).map_err(|error| Failure::of(path, &error))?;
+    if !metadata.is_file() {
+        return Err(wrong("is not a regular file"));
+    }
+    let mut bytes = Vec::new();
+    fs::File::open(path)
+        .and_then(|file| file.take(LARGEST_FILE + 1).read_to_end(&mut bytes))
+        .map_err(|error| Failure::of(path, &error))?;
+    if bytes.len() as u64 > LARGEST_FILE {
+        return Err(wrong("is larger than 64 KiB"));
+    }
+    String::from_utf8(bytes).map_err(|_| wrong("is not UTF-8"))
+}
+
+// === impl Files ===
+
+impl Files {
+    /// The text of a live setting: trimmed, never empty.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn of(pairs: &[(&'static str, &str)]) -> Self {
+        let trimmed = pairs.iter().map(|(name, text)| (*name, text.trim().to_owned()));
+        Self(trimmed.filter(|(_, text)| !text.is_empty()).collect())
+    }
+}
+
+// === impl Failure ===
+
+impl Failure {
+    fn of(path: &Path, error: &io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::NotFound => Self::Moved,
+            _ => Self::Error(ReadError::of(path, error)),
+        }
+    }
+}
+
+// === impl ReadError ===
+
+impl ReadError {
+    fn of(path: &Path, error: &io::Error) -> Self {
+        Self(format!("{} cannot be read: {error}", path.display()))
+    }
+}
+
+impl fmt::Display for ReadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for ReadError {}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+    use crate::testing::TempDir;
+
+    #[test]
+    fn reads_live_settings_and_nothing_else() {
+        let dir = TempDir::new();
+        dir.write("MAINTENANCE_MODE", " true\n");
+        dir.write("RETRY_AFTER", "\n");
+        dir.write("LISTEN", "[::]:1");
+        dir.write("notes.txt", "x");
+        assert_eq!(read(dir.path()), Ok(Files::of(&[("MAINTENANCE_MODE", "true")])));
+    }
+
+    #[test]
+    fn follows_the_link_that_the_kubelet_swaps() {
+        let dir = TempDir::new();
+        for (generation, mode) in [("..1", "false"), ("..2", "true")] {
+            fs::create_dir(dir.path().join(generation)).unwrap();
+            dir.write(&format!("{generation}/MAINTENANCE_MODE"), mode);
+        }
+        symlink("..1", dir.path().join("..data")).unwrap();
+        symlink("..data/MAINTENANCE_MODE", dir.path().join("MAINTENANCE_MODE")).unwrap();
+        assert_eq!(read(dir.path()).unwrap().get("MAINTENANCE_MODE"), Some("false"));
+        symlink("..2", dir.path().join("..data_tmp")).unwrap();
+        fs::rename(dir.path().join("..data_tmp"), dir.path().join("..data")).unwrap();
+        assert_eq!(read(dir.path()).unwrap().get("MAINTENANCE_MODE"), Some("true"));
+    }
+
+    #[test]
+    fn never_mixes_two_generations_while_they_are_swapped() {
+        use std::sync::atomic::{AtomicBool, Ordering};
+        let dir = TempDir::new();
+        let swap = |number: u32| {
+            let generation = format!("..{number}");
+            fs::create_dir(dir.path().join(&generation)).unwrap();
+            dir.write(&format!("{generation}/MAINTENANCE_TITLE"), &number.to_string());
+            dir.write(&format!("{generation}/MAINTENANCE_MESSAGE"), &number.to_string());
+            symlink(&generation, dir.path().join("..data_tmp")).unwrap();
+            fs::rename(dir.path().join("..data_tmp"), dir.path().join("..data")).unwrap();
+            if number > 0 {
+                fs::remove_dir_all(dir.path().join(format!("..{}", number - 1))).unwrap();
+            }
+        };
+        swap(0);
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                (1..300).for_each(swap);
+                done.store(true, Ordering::Relaxed);
+            });
+            let mut whole = 0;
+            while !done.load(Ordering::Relaxed) || whole == 0 {
+                // A swap a microsecond may exhaust the tries; a mix may never be seen.
+                let Ok(files) = read(dir.path()) else { continue };
+                assert!(files.get("MAINTENANCE_TITLE").is_some());
+                assert_eq!(files.get("MAINTENANCE_TITLE"), files.get("MAINTENANCE_MESSAGE"));
+                whole += 1;
+            }
+        });
+    }
+
+    #[test]
+    fn names_what_cannot_be_read() {
+        let dir = TempDir::new();
+        let missing = dir.path().join("missing");
+        let error = read(&missing).unwrap_err().to_string();
+        assert!(error.starts_with(&format!("{} cannot be read: No such file", missing.display())), "{error}");
+        dir.write("RETRY_AFTER", &"1".repeat(64 * 1024 + 1));
+        assert!(read(dir.path()).unwrap_err().to_string().ends_with("RETRY_AFTER is larger than 64 KiB"));
+        fs::remove_file(dir.path().join("RETRY_AFTER")).unwrap();
+        fs::create_dir(dir.path().join("RETRY_AFTER")).unwrap();
+        assert!(read(dir.path()).unwrap_err().to_string().ends_with("RETRY_AFTER is not a regular file"));
+        fs::remove_dir(dir.path().join("RETRY_AFTER")).unwrap();
+        fs::write(dir.path().join("RETRY_AFTER"), b"\xff").unwrap();
+        assert!(read(dir.path()).unwrap_err().to_string().ends_with("RETRY_AFTER is not UTF-8"));
+    }
+}

@@ -1,0 +1,177 @@
+//! Settings: from flags, the environment and the config directory to one [`Settings`]. Knows no HTTP.
+//!
+//! A file beats a flag, a flag beats the environment, and that beats the default. White space around a
+//! value is trimmed, and an empty value is as if unset.
+
+mod directory;
+mod sources;
+mod table;
+
+use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
+
+pub use self::{
+    directory::{Files, read},
+    sources::{Invalid, Origin, Sources},
+    table::{MAINTENANCE_MODE, Setting, TABLE, find, help},
+};
+
+/// Everything an operator can set, parsed. Made by [`Sources::resolve`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Where users come in.
+    pub listen: SocketAddr,
+    /// Where the kubelet and Prometheus come in.
+    pub management_listen: SocketAddr,
+    /// Whom this server is for.
+    pub tier: Tier,
+    /// The directory of live settings.
+    pub config_dir: Option<PathBuf>,
+    /// The directory of pages that replace embedded ones.
+    pub pages_dir: Option<PathBuf>,
+    /// What users are set to get.
+    pub maintenance_mode: Switch,
+    /// The heading of the maintenance page.
+    pub title: String,
+    /// What the maintenance page tells users.
+    pub message: String,
+    /// Whom users may ask; may be empty.
+    pub contact: String,
+    /// Seconds after which users may try again.
+    pub retry_after: u32,
+    /// How long new connections are still taken after SIGTERM.
+    pub shutdown_delay: Duration,
+    /// How long connections may take to end after that.
+    pub shutdown_timeout: Duration,
+    /// Users' connections at once.
+    pub max_connections: usize,
+    /// How a request is logged.
+    pub log_format: LogFormat,
+}
+
+/// Whom a server is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tier {
+    /// Those whom maintenance keeps out.
+    User,
+    /// Those who keep working.
+    Admin,
+}
+
+/// The value of `MAINTENANCE_MODE`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Switch {
+    /// `true`.
+    On,
+    /// `false`.
+    Off,
+    /// Neither: the text as it stands. Only the admin tier, which merely shows it, goes on with such a value.
+    Unreadable(String),
+}
+
+/// How a request is logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// One line for people.
+    Text,
+    /// No access log.
+    Off,
+}
+
+// === impl Settings ===
+
+impl Settings {
+    /// What stands before any default is parsed; no field of it is ever seen.
+    fn blank() -> Self {
+        let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
+        Self {
+            listen: nowhere,
+            management_listen: nowhere,
+            tier: Tier::User,
+            config_dir: None,
+            pages_dir: None,
+            maintenance_mode: Switch::Off,
+            title: String::new(),
+            message: String::new(),
+            contact: String::new(),
+            retry_after: 0,
+            shutdown_delay: Duration::ZERO,
+            shutdown_timeout: Duration::ZERO,
+            max_connections: 0,
+            log_format: LogFormat::Json,
+        }
+    }
+}
+
+// === impl Tier ===
+
+impl Tier {
+    fn parse(text: &str) -> Option<Self> {
+        match text {
+            "user" => Some(Self::User),
+            "admin" => Some(Self::Admin),
+            _ => None,
+        }
+    }
+
+    /// The name, as in settings, labels and logs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+impl fmt::Display for Tier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+// === impl Switch ===
+
+impl Switch {
+    fn parse(text: &str) -> Self {
+        match text {
+            "true" => Self::On,
+            "false" => Self::Off,
+            _ => Self::Unreadable(text.to_owned()),
+        }
+    }
+
+    /// Whether it is on. `None` where the value is neither `true` nor `false`.
+    #[must_use]
+    pub const fn is_on(&self) -> Option<bool> {
+        match self {
+            Self::On => Some(true),
+            Self::Off => Some(false),
+            Self::Unreadable(_) => None,
+        }
+    }
+
+    /// The value as it was set.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::On => "true",
+            Self::Off => "false",
+            Self::Unreadable(text) => text,
+        }
+    }
+}
+
+// === impl LogFormat ===
+
+impl LogFormat {
+    fn parse(text: &str) -> Option<Self> {
+        match text {
+            "json" => Some(Self::Json),
+            "text" => Some(Self::Text),
+            "off" => Some(Self::Off),
+            _ => None,
+        }
+    }
+}

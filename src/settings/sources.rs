@@ -1,0 +1,245 @@
+//! Where the text of a setting comes from, and which text rules.
+
+use std::{collections::BTreeMap, ffi::OsString, fmt};
+
+use super::{
+    Files, Settings, Tier,
+    table::{MAINTENANCE_MODE, Setting, TABLE},
+};
+
+/// The sources that do not change while the server runs: flags and environment.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    flags: BTreeMap<&'static str, String>,
+    environment: BTreeMap<&'static str, String>,
+}
+
+/// Where a value stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A file in `CONFIG_DIR`.
+    File,
+    /// A flag.
+    Flag,
+    /// An environment variable.
+    Environment,
+    /// Nowhere: the default rules.
+    Default,
+}
+
+/// A value that is not what it may be: one sentence that names the setting, the value and what it may be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Invalid(String);
+
+/// As many characters of a wrong value as an error repeats.
+const VALUE_SHOWN: usize = 100;
+
+// === impl Sources ===
+
+impl Sources {
+    /// Takes the environment variables that are settings; all others are not ours.
+    ///
+    /// # Errors
+    /// A setting's value is not UTF-8.
+    pub fn with_environment(
+        mut self,
+        variables: impl IntoIterator<Item = (OsString, OsString)>,
+    ) -> Result<Self, Invalid> {
+        for (name, value) in variables {
+            let Some(setting) = TABLE.iter().find(|it| name == *it.name) else { continue };
+            let value = value
+                .into_string()
+                .map_err(|value| Invalid::new(setting, Origin::Environment, &value.to_string_lossy()))?;
+            self.environment.insert(setting.name, value);
+        }
+        Ok(self)
+    }
+
+    /// Takes a flag, named without its dashes.
+    ///
+    /// # Errors
+    /// There is no such flag, or it was given before.
+    pub fn with_flag(mut self, flag: &str, value: String) -> Result<Self, Invalid> {
+        let setting = TABLE
+            .iter()
+            .find(|it| it.flag().as_deref() == Some(flag))
+            .ok_or_else(|| Invalid(format!("there is no flag --{flag}: --help lists them")))?;
+        if self.flags.insert(setting.name, value).is_some() {
+            return Err(Invalid(format!("--{flag} is given twice")));
+        }
+        Ok(self)
+    }
+
+    /// The text that rules for a setting, and where it stands. `None`: it is unset and has no default.
+    #[must_use]
+    pub fn ruling<'a>(&'a self, setting: &Setting, files: &'a Files) -> Option<(&'a str, Origin)> {
+        let file = setting.live.then(|| files.get(setting.name)).flatten();
+        let stated = |map: &'a BTreeMap<_, String>| map.get(setting.name).map(|it| it.trim());
+        [
+            (file, Origin::File),
+            (stated(&self.flags), Origin::Flag),
+            (stated(&self.environment), Origin::Environment),
+            (setting.default, Origin::Default),
+        ]
+        .into_iter()
+        .find_map(|(text, origin)| Some((text.filter(|it| !it.is_empty())?, origin)))
+    }
+
+    /// Parses every setting.
+    ///
+    /// # Errors
+    /// The first value that is not what it may be. The admin tier only shows `MAINTENANCE_MODE`, so a wrong
+    /// one is no error there.
+    pub fn resolve(&self, files: &Files) -> Result<Settings, Invalid> {
+        let mut settings = Settings::blank();
+        for setting in TABLE {
+            let Some((text, origin)) = self.ruling(setting, files) else { continue };
+            let shown_only = setting.name == MAINTENANCE_MODE && settings.tier == Tier::Admin;
+            if (setting.parse)(&mut settings, text).is_none() && !shown_only {
+                return Err(Invalid::new(setting, origin, text));
+            }
+        }
+        Ok(settings)
+    }
+}
+
+// === impl Origin ===
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::File => "the config directory",
+            Self::Flag => "the flag",
+            Self::Environment => "the environment",
+            Self::Default => "the default",
+        })
+    }
+}
+
+// === impl Invalid ===
+
+impl Invalid {
+    /// `setting`'s value in `origin` is not what it may be.
+    #[must_use]
+    pub fn new(setting: &Setting, origin: Origin, value: &str) -> Self {
+        let Setting { name, may_be, .. } = setting;
+        if setting.secret {
+            return Self(format!("{name} in {origin} is wrong (its value is not shown): it may be {may_be}"));
+        }
+        let shown: String = value.chars().take(VALUE_SHOWN).collect();
+        let cut = if shown.len() < value.len() { "..." } else { "" };
+        Self(format!("{name} is {shown:?}{cut} in {origin}: it may be {may_be}"))
+    }
+}
+
+impl fmt::Display for Invalid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Invalid {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::{Switch, find};
+
+    fn environment(pairs: &[(&str, &str)]) -> Sources {
+        let pairs = pairs.iter().map(|(name, value)| (name.into(), value.into()));
+        Sources::default().with_environment(pairs).unwrap()
+    }
+
+    #[test]
+    fn defaults_parse_and_are_the_documented_ones() {
+        let settings = Sources::default().resolve(&Files::default()).unwrap();
+        assert_eq!(settings.listen.to_string(), "[::]:8080");
+        assert_eq!(settings.management_listen.to_string(), "[::]:9090");
+        assert_eq!(settings.tier, Tier::User);
+        assert_eq!(settings.maintenance_mode, Switch::Off);
+        assert_eq!(settings.retry_after, 300);
+        assert_eq!(settings.shutdown_delay.as_secs(), 10);
+        assert_eq!(settings.shutdown_timeout.as_secs(), 20);
+        assert_eq!(settings.max_connections, 4096);
+        assert!(settings.title.starts_with("We"));
+        assert_eq!(settings.contact, "");
+    }
+
+    #[test]
+    fn a_file_beats_a_flag_beats_the_environment() {
+        let sources = environment(&[("RETRY_AFTER", "1"), ("MAX_CONNECTIONS", "7"), ("PATH", "/bin")]);
+        assert_eq!(sources.resolve(&Files::default()).unwrap().retry_after, 1);
+        let sources = sources.with_flag("retry-after", "2".into()).unwrap();
+        assert_eq!(sources.resolve(&Files::default()).unwrap().retry_after, 2);
+        let files = Files::of(&[("RETRY_AFTER", "3"), ("MAX_CONNECTIONS", "9")]);
+        let settings = sources.resolve(&files).unwrap();
+        assert_eq!(settings.retry_after, 3);
+        assert_eq!(settings.max_connections, 7, "only a live setting may come from a file");
+    }
+
+    #[test]
+    fn an_empty_value_is_as_if_unset_and_white_space_is_trimmed() {
+        let sources = environment(&[("RETRY_AFTER", " 60\n"), ("MAINTENANCE_MODE", "  ")]);
+        let settings = sources.resolve(&Files::of(&[("RETRY_AFTER", " \n")])).unwrap();
+        assert_eq!(settings.retry_after, 60);
+        assert_eq!(settings.maintenance_mode, Switch::Off);
+    }
+
+    #[test]
+    fn a_wrong_value_is_named_with_what_it_may_be() {
+        for (name, value) in [
+            ("MAINTENANCE_MODE", "TRUE"),
+            ("MAINTENANCE_MODE", "1"),
+            ("RETRY_AFTER", "+5"),
+            ("RETRY_AFTER", "0"),
+            ("RETRY_AFTER", "31536001"),
+            ("LISTEN", "8080"),
+            ("TIER", "users"),
+            ("SHUTDOWN_DELAY", "10s"),
+            ("MAX_CONNECTIONS", "-1"),
+            ("LOG_FORMAT", "xml"),
+        ] {
+            let error = environment(&[(name, value)]).resolve(&Files::default()).unwrap_err().to_string();
+            let may_be = find(name).unwrap().may_be;
+            assert_eq!(error, format!("{name} is {value:?} in the environment: it may be {may_be}"));
+        }
+    }
+
+    #[test]
+    fn a_long_wrong_value_is_cut() {
+        let error = environment(&[("TIER", &"é".repeat(5000))]).resolve(&Files::default()).unwrap_err();
+        assert!(error.to_string().len() < 400, "{error}");
+        assert!(error.to_string().contains("\"... in the environment"), "{error}");
+    }
+
+    #[test]
+    fn the_admin_tier_keeps_a_switch_that_does_not_parse() {
+        let sources = environment(&[("TIER", "admin"), ("MAINTENANCE_MODE", "on")]);
+        let settings = sources.resolve(&Files::default()).unwrap();
+        assert_eq!(settings.maintenance_mode, Switch::Unreadable("on".into()));
+    }
+
+    #[test]
+    fn flags_that_are_unknown_or_given_twice_are_refused() {
+        let error = Sources::default().with_flag("colour", "red".into()).unwrap_err();
+        assert_eq!(error.to_string(), "there is no flag --colour: --help lists them");
+        let once = Sources::default().with_flag("tier", "user".into()).unwrap();
+        assert_eq!(once.with_flag("tier", "admin".into()).unwrap_err().to_string(), "--tier is given twice");
+    }
+
+    #[test]
+    fn a_secret_has_no_flag_and_is_never_shown() {
+        let secret = Setting {
+            name: "TOKEN",
+            default: None,
+            live: false,
+            secret: true,
+            may_be: "a token",
+            help: "",
+            parse: |_, _| None,
+        };
+        assert_eq!(secret.flag(), None);
+        let error = Invalid::new(&secret, Origin::Environment, "hunter2").to_string();
+        assert_eq!(error, "TOKEN in the environment is wrong (its value is not shown): it may be a token");
+    }
+}

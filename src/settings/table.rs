@@ -1,0 +1,224 @@
+//! The one table of settings: flags, environment, files, `--help` and the docs all come from here.
+
+use std::{fmt::Write as _, net::SocketAddr, path::PathBuf, time::Duration};
+
+use super::{LogFormat, Settings, Switch, Tier};
+
+/// One setting: how it is named, what it may be, and how its text becomes a field of [`Settings`].
+pub struct Setting {
+    /// The environment variable, and the file in `CONFIG_DIR` of a live setting.
+    pub name: &'static str,
+    /// The text that rules where nothing else does.
+    pub default: Option<&'static str>,
+    /// Whether it may change while the server runs.
+    pub live: bool,
+    /// A secret has no flag, and its value is never printed.
+    pub secret: bool,
+    /// What the value may be, to end the sentence "it may be ...".
+    pub may_be: &'static str,
+    /// What it is for, in one line.
+    pub help: &'static str,
+    /// Parses a trimmed, non-empty text into its field. `None`: it is not what it may be.
+    pub(super) parse: fn(&mut Settings, &str) -> Option<()>,
+}
+
+impl Setting {
+    /// The flag, without its dashes: `MAINTENANCE_MODE` is `maintenance-mode`. A secret has none.
+    #[must_use]
+    pub fn flag(&self) -> Option<String> {
+        (!self.secret).then(|| self.name.to_ascii_lowercase().replace('_', "-"))
+    }
+}
+
+/// The setting that is the switch itself.
+pub const MAINTENANCE_MODE: &str = "MAINTENANCE_MODE";
+
+const SECONDS_A_YEAR: u32 = 31_536_000;
+
+/// Every setting, in the order in which they are parsed: `TIER` stands before what depends on it.
+pub static TABLE: &[Setting] = &[
+    Setting {
+        name: "LISTEN",
+        default: Some("[::]:8080"),
+        live: false,
+        secret: false,
+        may_be: "an IP address and a port, as in [::]:8080 or 127.0.0.1:8080",
+        help: "where users come in; [::] takes IPv4 too",
+        parse: |s, text| address(text).map(|it| s.listen = it),
+    },
+    Setting {
+        name: "MANAGEMENT_LISTEN",
+        default: Some("[::]:9090"),
+        live: false,
+        secret: false,
+        may_be: "an IP address and a port, as in [::]:9090 or 127.0.0.1:9090",
+        help: "/metrics and the probes; the kubelet asks here; never behind a public route",
+        parse: |s, text| address(text).map(|it| s.management_listen = it),
+    },
+    Setting {
+        name: "TIER",
+        default: Some("user"),
+        live: false,
+        secret: false,
+        may_be: "user or admin",
+        help: "whom this server is for; maintenance touches the user tier only",
+        parse: |s, text| Tier::parse(text).map(|it| s.tier = it),
+    },
+    Setting {
+        name: "CONFIG_DIR",
+        default: None,
+        live: false,
+        secret: false,
+        may_be: "a directory that can be read",
+        help: "a directory of live settings, one file each, read again every second",
+        parse: |s, text| {
+            s.config_dir = Some(PathBuf::from(text));
+            Some(())
+        },
+    },
+    Setting {
+        name: "PAGES_DIR",
+        default: None,
+        live: false,
+        secret: false,
+        may_be: "a directory that can be read",
+        help: "a directory whose files replace the embedded pages of the same names; read at start",
+        parse: |s, text| {
+            s.pages_dir = Some(PathBuf::from(text));
+            Some(())
+        },
+    },
+    Setting {
+        name: MAINTENANCE_MODE,
+        default: Some("false"),
+        live: true,
+        secret: false,
+        may_be: "true or false",
+        help: "whether users get the maintenance page",
+        parse: |s, text| {
+            s.maintenance_mode = Switch::parse(text);
+            s.maintenance_mode.is_on().map(|_| ())
+        },
+    },
+    Setting {
+        name: "MAINTENANCE_TITLE",
+        default: Some("We’ll be right back"),
+        live: true,
+        secret: false,
+        may_be: "any text",
+        help: "the heading of the maintenance page",
+        parse: |s, text| text_into(&mut s.title, text),
+    },
+    Setting {
+        name: "MAINTENANCE_MESSAGE",
+        default: Some(
+            "We are doing planned maintenance, and this site is closed for a short while. \
+             Nothing is wrong on your side.",
+        ),
+        live: true,
+        secret: false,
+        may_be: "any text",
+        help: "what the maintenance page tells users",
+        parse: |s, text| text_into(&mut s.message, text),
+    },
+    Setting {
+        name: "MAINTENANCE_CONTACT",
+        default: None,
+        live: true,
+        secret: false,
+        may_be: "any text; a mail address, an https: address or a phone number becomes a link",
+        help: "whom users may ask",
+        parse: |s, text| text_into(&mut s.contact, text),
+    },
+    Setting {
+        name: "RETRY_AFTER",
+        default: Some("300"),
+        live: true,
+        secret: false,
+        may_be: "a whole number of seconds from 1 to 31536000",
+        help: "seconds after which users may try again",
+        parse: |s, text| number(text, 1, SECONDS_A_YEAR).map(|it| s.retry_after = it),
+    },
+    Setting {
+        name: "SHUTDOWN_DELAY",
+        default: Some("10"),
+        live: false,
+        secret: false,
+        may_be: "a whole number of seconds from 0 to 3600",
+        help: "seconds after SIGTERM in which new connections are still taken, until routers have noticed",
+        parse: |s, text| seconds(text).map(|it| s.shutdown_delay = it),
+    },
+    Setting {
+        name: "SHUTDOWN_TIMEOUT",
+        default: Some("20"),
+        live: false,
+        secret: false,
+        may_be: "a whole number of seconds from 0 to 3600",
+        help: "seconds after that in which open connections may end",
+        parse: |s, text| seconds(text).map(|it| s.shutdown_timeout = it),
+    },
+    Setting {
+        name: "MAX_CONNECTIONS",
+        default: Some("4096"),
+        live: false,
+        secret: false,
+        may_be: "a whole number from 1 to 1000000",
+        help: "users' connections at once; at the limit, those that wait for a first byte are closed first, then idle ones",
+        parse: |s, text| {
+            number(text, 1, 1_000_000).map(|it| s.max_connections = it as usize)
+        },
+    },
+    Setting {
+        name: "LOG_FORMAT",
+        default: Some("json"),
+        live: false,
+        secret: false,
+        may_be: "json, text or off",
+        help: "the access log on stdout: one line a request, probes left out",
+        parse: |s, text| LogFormat::parse(text).map(|it| s.log_format = it),
+    },
+];
+
+/// The setting of that name.
+#[must_use]
+pub fn find(name: &str) -> Option<&'static Setting> {
+    TABLE.iter().find(|setting| setting.name == name)
+}
+
+/// What `--help` prints of the settings: a paragraph each, as flag and environment variable.
+#[must_use]
+pub fn help() -> String {
+    let mut text = String::new();
+    for setting in TABLE {
+        let flag = setting.flag().map_or_else(String::new, |flag| format!("--{flag}, "));
+        let live = if setting.live { ", live" } else { "" };
+        let default = setting.default.map_or_else(|| "none".into(), |it| format!("{it:?}"));
+        // Writing to a String cannot fail.
+        let _ = write!(
+            text,
+            "  {flag}{}{live}\n      {}\n      {}; default {default}\n",
+            setting.name, setting.help, setting.may_be
+        );
+    }
+    text
+}
+
+fn address(text: &str) -> Option<SocketAddr> {
+    text.parse().ok()
+}
+
+fn number(text: &str, least: u32, most: u32) -> Option<u32> {
+    // `parse` alone would take a sign.
+    text.bytes().all(|byte| byte.is_ascii_digit()).then_some(())?;
+    text.parse().ok().filter(|it| (least..=most).contains(it))
+}
+
+fn seconds(text: &str) -> Option<Duration> {
+    number(text, 0, 3600).map(|it| Duration::from_secs(it.into()))
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the shape of every parser")]
+fn text_into(field: &mut String, text: &str) -> Option<()> {
+    text.clone_into(field);
+    Some(())
+}
