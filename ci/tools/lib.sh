@@ -1,0 +1,77 @@
+# shellcheck shell=bash
+# What the scripts under ci/ share: messages, retries, Debian packages, and tools built from pinned Go modules. To be sourced.
+
+tools=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# Built tools are kept outside of the clone, so that a second clone builds nothing.
+cache=${MAINTENANCE_MODE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/maintenance-mode}
+bin=$cache/bin
+
+say() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
+die() { say "$*"; exit 1; }
+
+# retry COMMAND...: up to five times, for what is downloaded.
+retry() {
+  local try
+  for try in 1 2 3 4 5; do
+    "$@" && return
+    [ "$try" = 5 ] || { say "try $try of 5 failed: $*"; sleep $((try * 5)); }
+  done
+  return 1
+}
+
+# packages NAME...: Debian packages, those that are missing.
+packages() {
+  local missing=() p
+  for p; do
+    [ "$(dpkg-query -W -f '${Status}' "$p" 2>/dev/null)" = "install ok installed" ] || missing+=("$p")
+  done
+  [ ${#missing[@]} -gt 0 ] || return 0
+  say "installing ${missing[*]}"
+  # Another apt (a fresh machine's own updates) may hold the lock; a repository that we do not need may not answer.
+  local options=(-qq -o Acquire::Retries=5 -o DPkg::Lock::Timeout=300)
+  apt-get "${options[@]}" update >&2 || true
+  DEBIAN_FRONTEND=noninteractive retry apt-get "${options[@]}" install -y --no-install-recommends "${missing[@]}" >/dev/null ||
+    die "apt-get could not install ${missing[*]}"
+}
+
+sha256() { if command -v sha256sum >/dev/null; then sha256sum; else shasum -a 256; fi; }
+
+# gobuild MODULE NAME PACKAGE: build the tool that ci/tools/MODULE pins into the cache, once for each version of its go.mod.
+gobuild() {
+  local stamp flags="-s -w"
+  stamp=$(sha256 <"$tools/$1/go.mod" | cut -c1-16)
+  built "$2" "$stamp" && return
+  command -v go >/dev/null || die "building $2 needs Go: https://go.dev/doc/install"
+  [ "$1" = kubernetes ] && flags="$flags $(kubernetes_version)"
+  mkdir -p "$bin"
+  (
+    if command -v flock >/dev/null; then # one build of a tool at a time, whichever clone it comes from
+      exec 9>"$bin/$2.lock"
+      flock 9
+      built "$2" "$stamp" && exit
+    fi
+    say "building $2"
+    cd "$tools/$1"
+    export GOFLAGS=-mod=readonly
+    # What cannot be downloaded is tried again; what does not compile is not.
+    retry go list -deps "$3" >/dev/null
+    go build -trimpath -buildvcs=false -ldflags "$flags" -o "$bin/$2.new" "$3"
+    mv "$bin/$2.new" "$bin/$2"
+    echo "$stamp" >"$bin/$2.version"
+  ) || die "$2 could not be built"
+}
+
+built() { [ -x "$bin/$1" ] && [ "$(cat "$bin/$1.version" 2>/dev/null)" = "$2" ]; } # NAME STAMP
+
+# module MODULE PATH: the folder of a Go module that ci/tools/MODULE pins.
+module() { (cd "$tools/$1" && retry go mod download "$2" >&2 && go list -m -f '{{.Dir}}' "$2"); }
+
+# The linker flags by which Kubernetes' own build tells its binaries their version.
+kubernetes_version() {
+  local version p
+  version=$(awk '$1 == "require" && $2 == "k8s.io/kubernetes" {print $3}' "$tools/kubernetes/go.mod")
+  for p in k8s.io/component-base/version k8s.io/client-go/pkg/version; do
+    printf ' -X %s.gitVersion=%s -X %s.gitMajor=1 -X %s.gitMinor=%s -X %s.gitTreeState=clean -X %s.gitCommit=0' \
+      $p "$version" $p $p "$(cut -d. -f2 <<<"$version")" $p $p
+  done
+}
