@@ -1,10 +1,10 @@
 //! Where the text of a setting comes from, and which text rules.
 
-use std::{collections::BTreeMap, ffi::OsString, fmt};
+use std::{collections::BTreeMap, ffi::OsString, fmt, path::PathBuf};
 
 use super::{
     Files, Settings, Tier,
-    table::{MAINTENANCE_MODE, Setting, TABLE},
+    table::{MAINTENANCE_MODE, Setting, TABLE, find},
 };
 
 /// The sources that do not change while the server runs: flags and environment.
@@ -85,6 +85,14 @@ impl Sources {
         .find_map(|(text, origin)| Some((text.filter(|it| !it.is_empty())?, origin)))
     }
 
+    /// The directory of live settings: what must be known before anything in it can rule.
+    #[must_use]
+    pub fn config_dir(&self) -> Option<PathBuf> {
+        let no_files = Files::default();
+        let (path, _) = self.ruling(find("CONFIG_DIR")?, &no_files)?;
+        Some(PathBuf::from(path))
+    }
+
     /// Parses every setting.
     ///
     /// # Errors
@@ -143,7 +151,7 @@ impl std::error::Error for Invalid {}
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::{Switch, find};
+    use crate::settings::Switch;
 
     fn environment(pairs: &[(&str, &str)]) -> Sources {
         let pairs = pairs.iter().map(|(name, value)| (name.into(), value.into()));

@@ -164,9 +164,7 @@ pub static TABLE: &[Setting] = &[
         secret: false,
         may_be: "a whole number from 1 to 1000000",
         help: "users' connections at once; at the limit, those that wait for a first byte are closed first, then idle ones",
-        parse: |s, text| {
-            number(text, 1, 1_000_000).map(|it| s.max_connections = it as usize)
-        },
+        parse: |s, text| number(text, 1, 1_000_000).map(|it| s.max_connections = it as usize),
     },
     Setting {
         name: "LOG_FORMAT",

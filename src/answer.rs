@@ -1,0 +1,178 @@
+//! Answers as responses. The only writer of headers.
+
+use bytes::Bytes;
+use http::{
+    HeaderValue, Response, StatusCode,
+    header::{
+        ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderName,
+        RETRY_AFTER, VARY, X_CONTENT_TYPE_OPTIONS,
+    },
+};
+use http_body_util::Full;
+
+use crate::{ask::Coding, pages::Page};
+
+/// Marks a 503 as ours, so that it can be told from a router's.
+pub const MARKER: HeaderName = HeaderName::from_static("maintenance-mode");
+
+/// The media type that Prometheus 3 insists on.
+const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// What is answered, before it is a response.
+#[derive(Debug)]
+pub enum Answer<'s> {
+    /// A page with status 200 or 404.
+    Page {
+        /// 200 or 404.
+        status: StatusCode,
+        /// The page.
+        page: &'s Page,
+        /// The content coding it is sent in.
+        coding: Coding,
+        /// How it may be cached.
+        caching: Caching,
+    },
+    /// The client has the page already: 304.
+    NotModified {
+        /// The page.
+        page: &'s Page,
+        /// The content coding it would be sent in.
+        coding: Coding,
+        /// How it may be cached.
+        caching: Caching,
+    },
+    /// Maintenance: 503 with the page and the marker.
+    Maintenance {
+        /// The page.
+        page: &'s Page,
+        /// The content coding it is sent in.
+        coding: Coding,
+        /// Seconds after which to try again.
+        retry_after: &'s HeaderValue,
+    },
+    /// What a probe says: 200 or 503.
+    Probe {
+        /// Whether it passes.
+        ok: bool,
+        /// The body.
+        text: String,
+    },
+    /// The metrics, in OpenMetrics.
+    Metrics(String),
+    /// 204 with the methods that the path knows.
+    Options(&'static str),
+    /// 405 with the methods that the path knows.
+    MethodNotAllowed(&'static str),
+    /// 404 where nobody reads pages.
+    NotFound,
+}
+
+/// How an answer may be cached: `Cache-Control`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Caching {
+    /// Kept, but asked for again each time: no copy outlives the switch.
+    Revalidate,
+    /// Never kept.
+    Never,
+}
+
+// === impl Answer ===
+
+impl Answer<'_> {
+    /// The response. `closing` says `Connection: close`.
+    #[must_use]
+    pub fn into_response(self, closing: bool) -> Response<Full<Bytes>> {
+        let mut response = match self {
+            Self::Page { status, page, coding, caching } => {
+                let mut response = of_page(status, page, coding, caching);
+                if status == StatusCode::OK {
+                    response.headers_mut().insert(ETAG, page.body(coding).etag.clone());
+                }
+                response
+            }
+            Self::NotModified { page, coding, caching } => {
+                let mut response = of(StatusCode::NOT_MODIFIED, Bytes::new());
+                let headers = response.headers_mut();
+                headers.insert(CACHE_CONTROL, caching.header());
+                headers.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
+                headers.insert(ETAG, page.body(coding).etag.clone());
+                response
+            }
+            Self::Maintenance { page, coding, retry_after } => {
+                let mut response = of_page(StatusCode::SERVICE_UNAVAILABLE, page, coding, Caching::Never);
+                let headers = response.headers_mut();
+                headers.insert(RETRY_AFTER, retry_after.clone());
+                headers.insert(MARKER, HeaderValue::from_static("on"));
+                response
+            }
+            Self::Probe { ok, text } => {
+                let status = if ok { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+                of_text(status, text.into(), Caching::Never)
+            }
+            Self::Metrics(text) => {
+                let mut response = of_text(StatusCode::OK, text.into(), Caching::Never);
+                response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(OPENMETRICS));
+                response
+            }
+            Self::Options(allow) => {
+                let mut response = of(StatusCode::NO_CONTENT, Bytes::new());
+                response.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
+                response.headers_mut().insert(CACHE_CONTROL, Caching::Revalidate.header());
+                response
+            }
+            Self::MethodNotAllowed(allow) => {
+                let text = Bytes::from_static(b"405 method not allowed\n");
+                let mut response = of_text(StatusCode::METHOD_NOT_ALLOWED, text, Caching::Revalidate);
+                response.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
+                response
+            }
+            Self::NotFound => {
+                of_text(StatusCode::NOT_FOUND, Bytes::from_static(b"404 not found\n"), Caching::Revalidate)
+            }
+        };
+        if closing {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+}
+
+fn of(status: StatusCode, body: Bytes) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(body));
+    *response.status_mut() = status;
+    response
+}
+
+fn of_text(status: StatusCode, text: Bytes, caching: Caching) -> Response<Full<Bytes>> {
+    let mut response = of(status, text);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(CACHE_CONTROL, caching.header());
+    response
+}
+
+fn of_page(status: StatusCode, page: &Page, coding: Coding, caching: Caching) -> Response<Full<Bytes>> {
+    let mut response = of(status, page.body(coding).bytes.clone());
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(CONTENT_SECURITY_POLICY, page.policy.clone());
+    headers.insert(CACHE_CONTROL, caching.header());
+    headers.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
+    if coding == Coding::Gzip {
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    response
+}
+
+// === impl Caching ===
+
+impl Caching {
+    const fn header(self) -> HeaderValue {
+        HeaderValue::from_static(match self {
+            Self::Revalidate => "no-cache",
+            Self::Never => "no-store",
+        })
+    }
+}

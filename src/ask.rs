@@ -1,0 +1,216 @@
+//! What a client asks for, read from a request's head. The only reader of client headers that bear on the
+//! answer.
+
+use http::{
+    HeaderMap, HeaderValue, Method, Request,
+    header::{ACCEPT_ENCODING, GetAll, IF_NONE_MATCH},
+};
+
+/// A request, as far as its answer depends on it.
+#[derive(Debug)]
+pub struct Ask<'r> {
+    /// The path's meaning.
+    pub route: Route,
+    /// The method's meaning.
+    pub verb: Verb,
+    /// The raw query, or nothing.
+    pub query: &'r str,
+    /// The content coding that the client likes best of those we have.
+    pub coding: Coding,
+    if_none_match: GetAll<'r, HeaderValue>,
+}
+
+/// The paths that mean something somewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// `/`
+    Home,
+    /// `/admin`
+    Admin,
+    /// `/livez`, `/health`, `/healthz`
+    Livez,
+    /// `/readyz`, `/ready`
+    Readyz,
+    /// `/metrics`
+    Metrics,
+    /// Any other.
+    Other,
+}
+
+/// The methods that are told apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    /// GET and HEAD: hyper leaves out a HEAD's body itself.
+    Read,
+    /// OPTIONS
+    Options,
+    /// Any other.
+    Other,
+}
+
+/// The content codings of a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Coding {
+    /// As it is.
+    Identity,
+    /// `gzip`
+    Gzip,
+}
+
+// === impl Ask ===
+
+impl<'r> Ask<'r> {
+    /// Reads a request's head; its body is never looked at.
+    #[must_use]
+    pub fn of<B>(request: &'r Request<B>) -> Self {
+        Self {
+            route: Route::of(request.uri().path()),
+            verb: Verb::of(request.method()),
+            query: request.uri().query().unwrap_or_default(),
+            coding: Coding::preferred(request.headers()),
+            if_none_match: request.headers().get_all(IF_NONE_MATCH),
+        }
+    }
+
+    /// Whether the client says that it has what `etag` names: weak comparison, RFC 9110, 13.1.2.
+    #[must_use]
+    pub fn has(&self, etag: &HeaderValue) -> bool {
+        let listed = self.if_none_match.iter().filter_map(|value| value.to_str().ok());
+        listed.flat_map(|value| value.split(',')).map(str::trim).any(|tag| {
+            let strong = tag.strip_prefix("W/").unwrap_or(tag);
+            strong == "*" || strong.as_bytes() == etag.as_bytes()
+        })
+    }
+}
+
+// === impl Route ===
+
+impl Route {
+    fn of(path: &str) -> Self {
+        match path {
+            "/" => Self::Home,
+            "/admin" => Self::Admin,
+            "/livez" | "/health" | "/healthz" => Self::Livez,
+            "/readyz" | "/ready" => Self::Readyz,
+            "/metrics" => Self::Metrics,
+            _ => Self::Other,
+        }
+    }
+
+    /// Whether a prober asks it, which the access log leaves out.
+    #[must_use]
+    pub const fn is_probe(self) -> bool {
+        matches!(self, Self::Livez | Self::Readyz)
+    }
+}
+
+// === impl Verb ===
+
+impl Verb {
+    fn of(method: &Method) -> Self {
+        match *method {
+            Method::GET | Method::HEAD => Self::Read,
+            Method::OPTIONS => Self::Options,
+            _ => Self::Other,
+        }
+    }
+}
+
+// === impl Coding ===
+
+impl Coding {
+    /// RFC 9110, 12.5.3: gzip where it is accepted and identity is not liked better.
+    fn preferred(headers: &HeaderMap) -> Self {
+        let (mut gzip, mut identity, mut any) = (None, None, None);
+        let listed = headers.get_all(ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+        for item in listed.flat_map(|value| value.split(',')) {
+            let mut parts = item.split(';').map(str::trim);
+            let weight = match parts.next() {
+                Some(name) if name.eq_ignore_ascii_case("gzip") || name.eq_ignore_ascii_case("x-gzip") => &mut gzip,
+                Some(name) if name.eq_ignore_ascii_case("identity") => &mut identity,
+                Some("*") => &mut any,
+                _ => continue,
+            };
+            *weight = Some(parts.find_map(quality).unwrap_or(1000));
+        }
+        let gzip = gzip.or(any).unwrap_or(0);
+        // What is not mentioned is acceptable, but nothing says that it is liked.
+        if gzip > 0 && gzip >= identity.unwrap_or(0) { Self::Gzip } else { Self::Identity }
+    }
+}
+
+/// `q=0.5` is 500 thousandths. What is malformed counts as not wanted.
+fn quality(parameter: &str) -> Option<u32> {
+    let (name, value) = parameter.split_once('=')?;
+    name.trim().eq_ignore_ascii_case("q").then(|| {
+        let value = value.trim();
+        let (whole, fraction) = value.split_once('.').unwrap_or((value, ""));
+        let digits = fraction.len() <= 3 && fraction.bytes().all(|it| it.is_ascii_digit());
+        let thousandths = format!("{fraction:0<3}").parse().unwrap_or(0);
+        match whole {
+            "0" if digits => thousandths,
+            "1" if digits && thousandths == 0 => 1000,
+            _ => 0,
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn coding(accept: &str) -> Coding {
+        let request = Request::builder().header(ACCEPT_ENCODING, accept).body(()).unwrap();
+        Ask::of(&request).coding
+    }
+
+    #[test]
+    fn accept_encoding_decides_with_its_weights() {
+        for accept in [
+            "gzip",
+            "GZIP",
+            "x-gzip",
+            "br, gzip;q=0.1",
+            "*",
+            "gzip;q=0.5, identity;q=0.5",
+            "deflate, gzip;q=1.0, *;q=0.5",
+            "gzip ; q=0.001",
+        ] {
+            assert_eq!(coding(accept), Coding::Gzip, "{accept}");
+        }
+        for accept in [
+            "",
+            "br",
+            "identity",
+            "gzip;q=0",
+            "gzip;q=0.000",
+            "*;q=0",
+            "gzip;q=0, *",
+            "gzip;q=0.5, identity",
+            "gzip;q=2",
+            "gzip;q=x",
+            "gzip;q=0.0001",
+        ] {
+            assert_eq!(coding(accept), Coding::Identity, "{accept}");
+        }
+    }
+
+    #[test]
+    fn several_accept_encoding_lines_are_one_list() {
+        let request =
+            Request::builder().header(ACCEPT_ENCODING, "br").header(ACCEPT_ENCODING, "gzip").body(()).unwrap();
+        assert_eq!(Ask::of(&request).coding, Coding::Gzip);
+    }
+
+    #[test]
+    fn if_none_match_compares_weakly() {
+        let etag = HeaderValue::from_static("\"a\"");
+        for (header, has) in
+            [("\"a\"", true), ("W/\"a\"", true), ("\"b\", \"a\"", true), ("*", true), ("\"b\"", false), ("a", false)]
+        {
+            let request = Request::builder().header(IF_NONE_MATCH, header).body(()).unwrap();
+            assert_eq!(Ask::of(&request).has(&etag), has, "{header}");
+        }
+        assert!(!Ask::of(&Request::new(())).has(&etag));
+    }
+}

@@ -1,0 +1,200 @@
+//! The command line: settings as flags, or one of a few other things to do.
+
+use std::{
+    ffi::OsString,
+    fmt,
+    io::{self, Write as _},
+    process::ExitCode,
+};
+
+use crate::{
+    probe_client::Failure,
+    settings::{Invalid, Sources, help},
+};
+
+/// What the process is to do.
+#[derive(Debug)]
+pub enum Command {
+    /// Serve, with these settings.
+    Serve(Sources),
+    /// Ask a URL, and say by the exit status whether it answers 2xx.
+    Probe(String),
+    /// Print the help.
+    Help,
+    /// Print the version.
+    Version,
+}
+
+/// What `--version` prints.
+pub const VERSION: &str = concat!("maintenance-mode ", env!("CARGO_PKG_VERSION"));
+
+const USAGE: &str = "\
+Answers 503 with a page that helps while an application is under maintenance.
+
+usage: maintenance-mode [--SETTING VALUE | --SETTING=VALUE]...
+       maintenance-mode probe URL   exit status 0 if http://URL answers 2xx, else 1
+       maintenance-mode --help | --version
+
+settings, as flag and environment variable; a live one may also be a file in CONFIG_DIR,
+where it is read again every second. A file beats a flag beats the environment.
+
+";
+
+impl Command {
+    /// Reads the arguments, without the program's name, and the environment.
+    ///
+    /// # Errors
+    /// An argument is none of the above, or an environment variable is not UTF-8.
+    pub fn parse(
+        arguments: impl IntoIterator<Item = OsString>,
+        environment: impl IntoIterator<Item = (OsString, OsString)>,
+    ) -> Result<Self, Misuse> {
+        let mut sources = Sources::default();
+        let mut arguments =
+            arguments.into_iter().map(|it| it.into_string().map_err(|it| Misuse(format!("{it:?} is not UTF-8"))));
+        let mut first = true;
+        while let Some(argument) = arguments.next().transpose()? {
+            match argument.as_str() {
+                "--help" | "-h" => return Ok(Self::Help),
+                "--version" | "-V" => return Ok(Self::Version),
+                "probe" if first => {
+                    return match (arguments.next().transpose()?, arguments.next()) {
+                        (Some(url), None) => Ok(Self::Probe(url)),
+                        _ => Err(Misuse("probe takes one URL".into())),
+                    };
+                }
+                _ => {}
+            }
+            let Some(flag) = argument.strip_prefix("--") else {
+                return Err(Misuse(format!("{argument:?} is not understood: --help tells what is")));
+            };
+            let (flag, value) = match flag.split_once('=') {
+                Some((flag, value)) => (flag, value.to_owned()),
+                None => {
+                    let value = arguments.next().transpose()?;
+                    (flag, value.ok_or_else(|| Misuse(format!("--{flag} lacks its value")))?)
+                }
+            };
+            sources = sources.with_flag(flag, value)?;
+            first = false;
+        }
+        Ok(Self::Serve(sources.with_environment(environment)?))
+    }
+}
+
+/// What `--help` prints.
+#[must_use]
+pub fn usage() -> String {
+    format!("{USAGE}{}", help())
+}
+
+/// Prints what was asked for; a closed stdout is no reason to panic.
+///
+/// # Errors
+/// It cannot be printed.
+pub fn print(text: &str) -> Result<(), End> {
+    writeln!(io::stdout(), "{}", text.trim_end()).map_err(End::failure)
+}
+
+/// How a process ends that has failed: one line, and an exit status.
+#[derive(Debug)]
+pub struct End {
+    status: u8,
+    message: String,
+}
+
+/// `EX_USAGE`: a wrong flag, setting, page or URL.
+const MISUSE: u8 = 64;
+
+impl End {
+    /// The operator asked for something that cannot be.
+    pub fn misuse(error: impl fmt::Display) -> Self {
+        Self { status: MISUSE, message: error.to_string() }
+    }
+
+    /// The world did not go along.
+    pub fn failure(error: impl fmt::Display) -> Self {
+        Self { status: 1, message: error.to_string() }
+    }
+
+    /// 64 for misuse, else 1.
+    #[must_use]
+    pub fn status(&self) -> ExitCode {
+        self.status.into()
+    }
+}
+
+impl From<Failure> for End {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Url(message) => Self::misuse(message),
+            Failure::Answer(message) => Self::failure(message),
+        }
+    }
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+/// A command line that is not understood, as a sentence.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Misuse(String);
+
+impl From<Invalid> for Misuse {
+    fn from(error: Invalid) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl fmt::Display for Misuse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Misuse {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::{Files, TABLE, Tier};
+
+    fn parse(arguments: &[&str]) -> Result<Command, String> {
+        Command::parse(arguments.iter().map(OsString::from), []).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn flags_come_with_a_space_or_an_equals_sign() {
+        let Ok(Command::Serve(sources)) = parse(&["--tier", "admin", "--retry-after=5"]) else { panic!() };
+        let settings = sources.resolve(&Files::default()).unwrap();
+        assert_eq!((settings.tier, settings.retry_after), (Tier::Admin, 5));
+    }
+
+    #[test]
+    fn misuse_is_named() {
+        for (arguments, error) in [
+            (&["serve"][..], "\"serve\" is not understood: --help tells what is"),
+            (&["--tier"], "--tier lacks its value"),
+            (&["--colour", "red"], "there is no flag --colour: --help lists them"),
+            (&["--tier=user", "--tier=user"], "--tier is given twice"),
+            (&["probe"], "probe takes one URL"),
+            (&["probe", "a", "b"], "probe takes one URL"),
+        ] {
+            assert_eq!(parse(arguments).unwrap_err(), error);
+        }
+    }
+
+    #[test]
+    fn the_help_names_every_setting() {
+        let usage = usage();
+        for setting in TABLE {
+            assert!(usage.contains(setting.name) && usage.contains(setting.may_be), "{}", setting.name);
+        }
+        assert!(matches!(parse(&["--help"]), Ok(Command::Help)));
+        assert!(matches!(parse(&["-V"]), Ok(Command::Version)));
+        assert!(matches!(parse(&["probe", "http://a/"]), Ok(Command::Probe(url)) if url == "http://a/"));
+    }
+}

@@ -1,0 +1,254 @@
+//! Metrics, in OpenMetrics. Every series exists from the start and is found by index, so that counting
+//! takes no lock; no label has unbounded values.
+
+use std::{
+    fmt,
+    sync::atomic::{AtomicI64, AtomicU64, Ordering},
+    time::Duration,
+};
+
+use http::{Method, StatusCode};
+use prometheus_client::{
+    encoding::{EncodeMetric, MetricEncoder, NoLabelSet, text::encode},
+    metrics::{MetricType, counter::Counter, family::Family, gauge::Gauge, info::Info},
+    registry::Registry,
+};
+
+use crate::{mode::Mode, settings::Tier};
+
+/// Classes of methods; the last stands for every other.
+const METHODS: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "other"];
+/// The statuses that we answer with.
+const CODES: [u16; 6] = [200, 204, 304, 404, 405, 503];
+/// Upper bounds of the histogram's buckets, in seconds: an answer takes microseconds.
+const BUCKETS: [f64; 10] = [0.000_01, 0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.001, 0.005, 0.025, 0.1, 1.0];
+
+type Labels = Vec<(&'static str, &'static str)>;
+
+/// Every metric.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    requests: Vec<[Counter; CODES.len()]>,
+    duration: Histogram,
+    refused: Vec<Counter>,
+    mode: Gauge,
+    /// Connections that users have open.
+    pub users: Gauge<i64, AtomicI64>,
+    /// Connections that the kubelet, Prometheus and the like have open.
+    pub management: Gauge<i64, AtomicI64>,
+    /// Reloads of live settings that are in force.
+    pub reloads: Counter,
+    /// Reloads that failed: the last good settings stayed.
+    pub reload_failures: Counter,
+    /// Log lines that were lost.
+    pub log_lines_lost: Counter,
+}
+
+/// Why a request was refused before it was one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// 400: no HTTP/1 request.
+    BadRequest,
+    /// 414: the request line is too long.
+    UriTooLong,
+    /// 431: the head is too large.
+    HeadTooLarge,
+    /// No answer: the first head was not there in time.
+    HeadTimeout,
+}
+
+const REFUSALS: [Refusal; 4] = [Refusal::BadRequest, Refusal::UriTooLong, Refusal::HeadTooLarge, Refusal::HeadTimeout];
+
+/// A histogram of atomic counters; prometheus-client's own takes a lock for each observation.
+#[derive(Clone, Debug, Default)]
+struct Histogram(std::sync::Arc<HistogramInner>);
+
+#[derive(Debug, Default)]
+struct HistogramInner {
+    /// One more than there are bounds: the last is above all of them.
+    buckets: [AtomicU64; BUCKETS.len() + 1],
+    nanoseconds: AtomicU64,
+}
+
+// === impl Metrics ===
+
+impl Metrics {
+    /// Every metric, at zero.
+    #[must_use]
+    pub fn new(tier: Tier) -> Self {
+        let mut registry = Registry::default();
+        let tier = ("tier", tier.as_str());
+
+        let family = Family::<Labels, Counter>::default();
+        let requests = METHODS.map(|method| {
+            CODES.map(|code| family.get_or_create(&vec![tier, ("method", method), ("code", code_text(code))]).clone())
+        });
+        registry.register("http_requests", "Requests on the users' port, probes included", family);
+
+        let duration = Histogram::default();
+        registry.sub_registry_with_label((tier.0.into(), tier.1.into())).register(
+            "http_request_duration_seconds",
+            "Seconds from a request's head to its answer, before it is sent",
+            duration.clone(),
+        );
+
+        let family = Family::<Labels, Gauge<i64, AtomicI64>>::default();
+        let users = family.get_or_create(&vec![("port", "users")]).clone();
+        let management = family.get_or_create(&vec![("port", "management")]).clone();
+        registry.register("http_connections", "Open connections", family);
+
+        let family = Family::<Labels, Counter>::default();
+        let refused = REFUSALS.map(|it| family.get_or_create(&vec![("kind", it.as_str())]).clone());
+        registry.register("http_refused_requests", "What was refused before it was a request", family);
+
+        let mode = Gauge::default();
+        registry.register(
+            "maintenance_mode",
+            "1 where users are set to get the maintenance page, else 0",
+            mode.clone(),
+        );
+        let reloads = Counter::default();
+        registry.register("config_reloads", "Reloads of live settings", reloads.clone());
+        let reload_failures = Counter::default();
+        registry.register(
+            "config_reload_failures",
+            "Reloads that failed: the last good settings stay",
+            reload_failures.clone(),
+        );
+        let log_lines_lost = Counter::default();
+        registry.register(
+            "log_lines_lost",
+            "Log lines lost: the queue was full or the pipe closed",
+            log_lines_lost.clone(),
+        );
+        let info = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
+        registry.register("maintenance_mode_build", "What is running", info);
+
+        Self {
+            registry,
+            requests: requests.into(),
+            duration,
+            refused: refused.into(),
+            mode,
+            users,
+            management,
+            reloads,
+            reload_failures,
+            log_lines_lost,
+        }
+    }
+
+    /// Counts a request and its answer.
+    pub fn request(&self, method: &Method, status: StatusCode, duration: Duration) {
+        let class = METHODS.iter().position(|it| *it == method.as_str()).unwrap_or(METHODS.len() - 1);
+        if let Some(code) = CODES.iter().position(|it| *it == status.as_u16()) {
+            self.requests[class][code].inc();
+        }
+        self.duration.observe(duration);
+    }
+
+    /// Counts what was refused before it was a request.
+    pub fn refused(&self, refusal: Refusal) {
+        self.refused[refusal as usize].inc();
+    }
+
+    /// Everything, in OpenMetrics; `mode` is what users are set to get now.
+    #[must_use]
+    pub fn text(&self, mode: Mode) -> String {
+        self.mode.set((mode == Mode::Maintenance).into());
+        let mut text = String::new();
+        // Writing to a String cannot fail.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+}
+
+const fn code_text(code: u16) -> &'static str {
+    match code {
+        200 => "200",
+        204 => "204",
+        304 => "304",
+        404 => "404",
+        405 => "405",
+        _ => "503",
+    }
+}
+
+// === impl Refusal ===
+
+impl Refusal {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::BadRequest => "bad_request",
+            Self::UriTooLong => "uri_too_long",
+            Self::HeadTooLarge => "head_too_large",
+            Self::HeadTimeout => "head_timeout",
+        }
+    }
+}
+
+// === impl Histogram ===
+
+impl Histogram {
+    fn observe(&self, duration: Duration) {
+        let seconds = duration.as_secs_f64();
+        let bucket = BUCKETS.iter().position(|bound| seconds <= *bound).unwrap_or(BUCKETS.len());
+        self.0.buckets[bucket].fetch_add(1, Ordering::Relaxed);
+        let nanoseconds = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        self.0.nanoseconds.fetch_add(nanoseconds, Ordering::Relaxed);
+    }
+}
+
+impl EncodeMetric for Histogram {
+    fn encode(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
+        let bounds = BUCKETS.into_iter().chain([f64::INFINITY]);
+        let counts = self.0.buckets.iter().map(|it| it.load(Ordering::Relaxed));
+        let buckets: Vec<(f64, u64)> = bounds.zip(counts).collect();
+        let count = buckets.iter().map(|(_, count)| count).sum();
+        let sum = Duration::from_nanos(self.0.nanoseconds.load(Ordering::Relaxed)).as_secs_f64();
+        encoder.encode_histogram::<NoLabelSet>(sum, count, &buckets, None)
+    }
+
+    fn metric_type(&self) -> MetricType {
+        MetricType::Histogram
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_counted_is_told() {
+        let metrics = Metrics::new(Tier::User);
+        let teapot = Method::from_bytes(b"BREW").unwrap();
+        metrics.request(&Method::GET, StatusCode::SERVICE_UNAVAILABLE, Duration::from_micros(20));
+        metrics.request(&teapot, StatusCode::NOT_FOUND, Duration::from_secs(2));
+        metrics.refused(Refusal::HeadTooLarge);
+        metrics.users.inc();
+        let text = metrics.text(Mode::Maintenance);
+        for line in [
+            "http_requests_total{tier=\"user\",method=\"GET\",code=\"503\"} 1",
+            "http_requests_total{tier=\"user\",method=\"other\",code=\"404\"} 1",
+            "http_requests_total{tier=\"user\",method=\"GET\",code=\"200\"} 0",
+            "http_request_duration_seconds_bucket{tier=\"user\",le=\"0.00001\"} 0",
+            "http_request_duration_seconds_bucket{tier=\"user\",le=\"0.000025\"} 1",
+            "http_request_duration_seconds_bucket{tier=\"user\",le=\"1.0\"} 1",
+            "http_request_duration_seconds_bucket{tier=\"user\",le=\"+Inf\"} 2",
+            "http_request_duration_seconds_count{tier=\"user\"} 2",
+            "http_request_duration_seconds_sum{tier=\"user\"} 2.00002",
+            "http_refused_requests_total{kind=\"head_too_large\"} 1",
+            "http_connections{port=\"users\"} 1",
+            "http_connections{port=\"management\"} 0",
+            "maintenance_mode 1",
+            "config_reload_failures_total 0",
+            "log_lines_lost_total 0",
+            concat!("maintenance_mode_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"),
+        ] {
+            assert!(text.lines().any(|it| it == line), "{line} in\n{text}");
+        }
+        assert!(text.ends_with("# EOF\n"));
+        assert!(metrics.text(Mode::Normal).contains("\nmaintenance_mode 0\n"));
+    }
+}

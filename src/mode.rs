@@ -1,0 +1,32 @@
+//! The mode: a pure function of the settings and the clock.
+
+use jiff::Timestamp;
+
+use crate::settings::Settings;
+
+/// What the user tier answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// The application's pages.
+    Normal,
+    /// Status 503 and the page.
+    Maintenance,
+}
+
+/// The mode at a moment. No setting depends on the clock yet; callers already hand over theirs, so that
+/// nothing but a caller ever reads one.
+#[must_use]
+pub fn at(settings: &Settings, _now: Timestamp) -> Mode {
+    if settings.maintenance_mode.is_on() == Some(true) { Mode::Maintenance } else { Mode::Normal }
+}
+
+impl Mode {
+    /// The name, as in logs and on pages.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Normal => "normal",
+            Self::Maintenance => "maintenance",
+        }
+    }
+}

@@ -1,0 +1,435 @@
+//! Pages: the embedded templates and `PAGES_DIR`, filled in. Knows no request.
+//!
+//! Each page is one document. In maintenance every path is 503, so a linked stylesheet would be one too:
+//! `style.css` is put inline, `icon.svg` becomes a `data:` URI, and the content security policy allows just
+//! the inline blocks that a page has, by their SHA-256.
+
+use std::{
+    collections::BTreeMap,
+    fmt, fs,
+    io::{self, Read as _, Write as _},
+    path::{Path, PathBuf},
+};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+use bytes::Bytes;
+use flate2::{Compression, write::GzEncoder};
+use hmac_sha256::Hash;
+use http::HeaderValue;
+use include_dir::{Dir, include_dir};
+use jiff::Timestamp;
+use minijinja::{Environment, UndefinedBehavior, Value, context};
+
+use crate::{ask::Coding, settings::Settings};
+
+static EMBEDDED: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/static");
+
+const INDEX: &str = "index.html";
+const MAINTENANCE: &str = "maintenance.html";
+const ADMIN: &str = "admin.html";
+const NOT_FOUND: &str = "404.html";
+const STYLE: &str = "style.css";
+const ICON: &str = "icon.svg";
+const FILES: [&str; 6] = [INDEX, MAINTENANCE, ADMIN, NOT_FOUND, STYLE, ICON];
+
+/// A larger override is a mistake: it would be sent with every 503.
+const LARGEST_FILE: u64 = 1024 * 1024;
+
+/// The templates, ready to be filled in.
+pub struct Pages {
+    templates: Environment<'static>,
+    style: Value,
+    icon: Value,
+}
+
+/// What is known beside the settings when pages are filled in.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// The host's name, which is the pod's.
+    pub pod: String,
+    /// When this process started.
+    pub started_at: Timestamp,
+    /// Since when this process knows the value of `MAINTENANCE_MODE`.
+    pub since: Timestamp,
+    /// Why the last reload failed, as a sentence, or nothing.
+    pub reload_error: String,
+}
+
+/// Every page, filled in.
+#[derive(Debug)]
+pub struct Bodies {
+    /// The demo application's page.
+    pub index: Page,
+    /// The page.
+    pub maintenance: Page,
+    /// What users are set to get.
+    pub admin: Page,
+    /// What a wrong path gets.
+    pub not_found: Page,
+}
+
+/// One page: its bytes and the headers that follow from them.
+#[derive(Debug)]
+pub struct Page {
+    /// The content security policy that allows its inline blocks.
+    pub policy: HeaderValue,
+    identity: Body,
+    gzip: Body,
+}
+
+/// A page in one content coding.
+#[derive(Debug)]
+pub struct Body {
+    /// The bytes as they are sent.
+    pub bytes: Bytes,
+    /// Their strong entity tag.
+    pub etag: HeaderValue,
+}
+
+/// Why the pages cannot be used, as a sentence that names the directory or the file.
+#[derive(Debug)]
+pub struct PagesError(String);
+
+// === impl Pages ===
+
+impl Pages {
+    /// The embedded pages, each replaced by the file of its name in `dir`. Also returns the names in `dir`
+    /// that are no page's, in order, for a warning.
+    ///
+    /// # Errors
+    /// The directory or a file cannot be read, or a template has a syntax error.
+    pub fn load(dir: Option<&Path>) -> Result<(Self, Vec<String>), PagesError> {
+        let mut texts = BTreeMap::new();
+        for name in FILES {
+            let text = EMBEDDED.get_file(name).and_then(|file| file.contents_utf8());
+            texts.insert(name, text.ok_or_else(|| PagesError(format!("{name} is not embedded")))?.to_owned());
+        }
+        let unknown = dir.map(|dir| replace(&mut texts, dir)).transpose()?.unwrap_or_default();
+        let mut text = |name| texts.remove(name).unwrap_or_default();
+        let style = Value::from_safe_string(text(STYLE));
+        let icon = BASE64.encode(text(ICON));
+        let icon = Value::from_safe_string(format!("data:image/svg+xml;base64,{icon}"));
+        let mut templates = Environment::new();
+        templates.set_undefined_behavior(UndefinedBehavior::Strict);
+        for (name, text) in texts {
+            templates.add_template_owned(name, text).map_err(|error| PagesError::of(&error))?;
+        }
+        Ok((Self { templates, style, icon }, unknown))
+    }
+
+    /// Fills every page in.
+    ///
+    /// # Errors
+    /// A template does not render, for example because it names a variable that is not there.
+    pub fn fill(&self, settings: &Settings, facts: &Facts) -> Result<Bodies, PagesError> {
+        let mode = settings.maintenance_mode.is_on();
+        let variables = context! {
+            style => self.style.clone(),
+            icon => self.icon.clone(),
+            version => env!("CARGO_PKG_VERSION"),
+            tier => settings.tier.as_str(),
+            pod => facts.pod.clone(),
+            title => settings.title.clone(),
+            message => settings.message.clone(),
+            contact => settings.contact.clone(),
+            contact_href => contact_href(&settings.contact),
+            retry_after => settings.retry_after,
+            retry_after_text => in_words(settings.retry_after),
+            users_mode => mode.map_or("", |on| if on { "maintenance" } else { "normal" }),
+            users_value => settings.maintenance_mode.as_str(),
+            since => to_the_second(facts.since),
+            started_at => to_the_second(facts.started_at),
+            reload_error => facts.reload_error.clone(),
+        };
+        let page = |name: &str| {
+            let template = self.templates.get_template(name);
+            let html = template.and_then(|it| it.render(variables.clone()));
+            html.map_err(|error| PagesError::of(&error)).and_then(Page::new)
+        };
+        Ok(Bodies {
+            index: page(INDEX)?,
+            maintenance: page(MAINTENANCE)?,
+            admin: page(ADMIN)?,
+            not_found: page(NOT_FOUND)?,
+        })
+    }
+}
+
+/// Replaces texts by the files of `dir`; returns the names that are no page's.
+fn replace(texts: &mut BTreeMap<&'static str, String>, dir: &Path) -> Result<Vec<String>, PagesError> {
+    let cannot = |path: PathBuf, error: &io::Error| PagesError(format!("{} cannot be read: {error}", path.display()));
+    let mut unknown = Vec::new();
+    for entry in fs::read_dir(dir).map_err(|error| cannot(dir.to_owned(), &error))? {
+        let name = entry.map_err(|error| cannot(dir.to_owned(), &error))?.file_name();
+        let Some(page) = FILES.into_iter().find(|it| name == **it) else {
+            // A mounted ConfigMap has `..data` and the like.
+            unknown.extend(name.to_str().filter(|it| !it.starts_with('.')).map(str::to_owned));
+            continue;
+        };
+        let path = dir.join(page);
+        // Asked before it is opened: opening a named pipe would wait for a writer.
+        let metadata = fs::metadata(&path).map_err(|error| cannot(path.clone(), &error))?;
+        if !metadata.is_file() || metadata.len() > LARGEST_FILE {
+            return Err(PagesError(format!("{} is not a regular file of at most 1 MiB", path.display())));
+        }
+        let mut text = String::new();
+        let file = fs::File::open(&path).and_then(|file| file.take(LARGEST_FILE).read_to_string(&mut text));
+        file.map_err(|error| cannot(path, &error))?;
+        texts.insert(page, text);
+    }
+    unknown.sort_unstable();
+    Ok(unknown)
+}
+
+// === impl Page ===
+
+impl Page {
+    fn new(html: String) -> Result<Self, PagesError> {
+        let policy = policy(&html);
+        let hash = BASE64.encode(&Hash::hash(html.as_bytes())[..12]);
+        let compressed =
+            gzip(html.as_bytes()).map_err(|error| PagesError(format!("a page cannot be compressed: {error}")))?;
+        let header = |text: String| HeaderValue::try_from(text).map_err(|error| PagesError(format!("a page: {error}")));
+        Ok(Self {
+            policy: header(policy)?,
+            identity: Body { bytes: html.into(), etag: header(format!("\"{hash}\""))? },
+            gzip: Body { bytes: compressed.into(), etag: header(format!("\"{hash}-gzip\""))? },
+        })
+    }
+
+    /// The page in a content coding.
+    #[must_use]
+    pub const fn body(&self, coding: Coding) -> &Body {
+        match coding {
+            Coding::Identity => &self.identity,
+            Coding::Gzip => &self.gzip,
+        }
+    }
+}
+
+fn gzip(bytes: &[u8]) -> io::Result<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(bytes)?;
+    encoder.finish()
+}
+
+/// The strictest policy under which the page's own inline styles and scripts still work.
+fn policy(html: &str) -> String {
+    let mut policy =
+        String::from("default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
+    for (element, directive) in [("style", "style-src"), ("script", "script-src")] {
+        let mut hashes: Vec<_> =
+            inline_blocks(html, element).map(|block| BASE64.encode(Hash::hash(block.as_bytes()))).collect();
+        hashes.dedup();
+        if !hashes.is_empty() {
+            policy.push_str(&format!("; {directive}"));
+        }
+        for hash in hashes {
+            policy.push_str(&format!(" 'sha256-{hash}'"));
+        }
+    }
+    policy
+}
+
+/// The texts between `<element ...>` and `</element`, in order.
+fn inline_blocks<'h>(html: &'h str, element: &str) -> impl Iterator<Item = &'h str> {
+    // ASCII lower case keeps every byte's place.
+    let lower = html.to_ascii_lowercase();
+    let (open, close) = (format!("<{element}"), format!("</{element}"));
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        loop {
+            let name_end = at + lower[at..].find(&open)? + open.len();
+            at = name_end;
+            if !lower[name_end..].starts_with(|it: char| it == '>' || it.is_ascii_whitespace()) {
+                continue;
+            }
+            let start = name_end + lower[name_end..].find('>')? + 1;
+            let end = start + lower[start..].find(&close)?;
+            at = end;
+            return Some(&html[start..end]);
+        }
+    })
+}
+
+/// Where a contact that is a mail address, a web address or a phone number leads; nothing for other text.
+fn contact_href(contact: &str) -> String {
+    if contact.contains(char::is_whitespace) && !contact.starts_with('+') {
+        return String::new();
+    }
+    let dialled: String = contact.chars().filter(|it| !matches!(it, ' ' | '-' | '(' | ')')).collect();
+    if contact.starts_with("https://") || contact.starts_with("http://") {
+        contact.to_owned()
+    } else if let Some(digits) =
+        dialled.strip_prefix('+').filter(|it| it.len() > 4 && it.bytes().all(|b| b.is_ascii_digit()))
+    {
+        format!("tel:+{digits}")
+    } else if contact
+        .split_once('@')
+        .is_some_and(|(name, host)| !name.is_empty() && host.contains('.') && !host.contains(['@', '?']))
+    {
+        format!("mailto:{contact}")
+    } else {
+        String::new()
+    }
+}
+
+/// Seconds as people say them, rounded up: 300 is "5 minutes", 5400 is "90 minutes".
+fn in_words(seconds: u32) -> String {
+    let (number, unit) = match seconds {
+        0..60 => (seconds, "second"),
+        60..7200 => (seconds.div_ceil(60), "minute"),
+        7200..172_800 => (seconds.div_ceil(3600), "hour"),
+        _ => (seconds.div_ceil(86_400), "day"),
+    };
+    format!("{number} {unit}{}", if number == 1 { "" } else { "s" })
+}
+
+fn to_the_second(time: Timestamp) -> String {
+    format!("{time:.0}")
+}
+
+// === impl PagesError ===
+
+impl PagesError {
+    fn of(error: &minijinja::Error) -> Self {
+        Self(format!("page {error}"))
+    }
+}
+
+impl fmt::Display for PagesError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for PagesError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        settings::{Files, Sources},
+        testing::TempDir,
+    };
+
+    fn facts() -> Facts {
+        let now = Timestamp::UNIX_EPOCH;
+        Facts { pod: "pod-1".into(), started_at: now, since: now, reload_error: String::new() }
+    }
+
+    fn filled(dir: Option<&Path>, files: &[(&'static str, &str)]) -> Result<Bodies, PagesError> {
+        let settings = Sources::default().resolve(&Files::of(files)).unwrap();
+        Pages::load(dir)?.0.fill(&settings, &facts())
+    }
+
+    fn html(page: &Page) -> String {
+        String::from_utf8(page.body(Coding::Identity).bytes.to_vec()).unwrap()
+    }
+
+    #[test]
+    fn texts_are_escaped() {
+        let text = "<b>\"Tom\" & 'Ann'</b>";
+        let bodies =
+            filled(None, &[("MAINTENANCE_TITLE", text), ("MAINTENANCE_MESSAGE", text), ("MAINTENANCE_CONTACT", text)]);
+        let bodies = bodies.unwrap();
+        for page in [html(&bodies.maintenance), html(&bodies.admin)] {
+            assert!(!page.contains("<b>"), "{page}");
+            assert!(
+                page.matches("&lt;b&gt;&quot;Tom&quot; &amp; &#x27;Ann&#x27;&lt;&#x2f;b&gt;").count() >= 3,
+                "{page}"
+            );
+        }
+    }
+
+    #[test]
+    fn each_page_is_one_document_and_names_its_style_in_the_policy() {
+        let bodies = filled(None, &[("MAINTENANCE_CONTACT", "help@example.org")]).unwrap();
+        for page in [&bodies.index, &bodies.maintenance, &bodies.admin, &bodies.not_found] {
+            let html = html(page);
+            let blocks: Vec<_> = inline_blocks(&html, "style").collect();
+            assert_eq!(blocks.len(), 1);
+            let hash = BASE64.encode(Hash::hash(blocks[0].as_bytes()));
+            let policy = page.policy.to_str().unwrap();
+            assert!(policy.ends_with(&format!("; style-src 'sha256-{hash}'")), "{policy}");
+            assert!(policy.starts_with("default-src 'none'; img-src data:; base-uri 'none';"), "{policy}");
+            for linked in ["src=", "<script", "rel=\"stylesheet\"", "url(", "@import", " style=\""] {
+                assert!(!html.contains(linked), "{linked} in {html}");
+            }
+            assert!(html.contains("data:image/svg+xml;base64,"));
+        }
+    }
+
+    #[test]
+    fn gzip_holds_the_same_page_under_another_tag() {
+        use std::io::Read as _;
+        let page = filled(None, &[]).unwrap().maintenance;
+        let mut text = String::new();
+        flate2::read::GzDecoder::new(&page.body(Coding::Gzip).bytes[..]).read_to_string(&mut text).unwrap();
+        assert_eq!(text, html(&page));
+        assert_ne!(page.body(Coding::Gzip).etag, page.body(Coding::Identity).etag);
+    }
+
+    #[test]
+    fn an_override_replaces_one_file_with_the_same_variables() {
+        let dir = TempDir::new();
+        dir.write(
+            "maintenance.html",
+            "<style>a</style><STYLE media=x>b</STYLE><script>c</script>{{ title }} {{ retry_after_text }}",
+        );
+        dir.write("maintenance.htm", "");
+        let (_, unknown) = Pages::load(Some(dir.path())).unwrap();
+        assert_eq!(unknown, ["maintenance.htm"]);
+        let bodies = filled(Some(dir.path()), &[("MAINTENANCE_TITLE", "Moving")]).unwrap();
+        assert!(html(&bodies.maintenance).ends_with("Moving 5 minutes"));
+        let hash = |text: &str| format!("'sha256-{}'", BASE64.encode(Hash::hash(text.as_bytes())));
+        let expected = format!("; style-src {} {}; script-src {}", hash("a"), hash("b"), hash("c"));
+        assert!(bodies.maintenance.policy.to_str().unwrap().ends_with(&expected));
+        assert!(html(&bodies.index).contains("pod-1"));
+    }
+
+    #[test]
+    fn an_override_that_does_not_render_is_refused_by_name() {
+        for (text, named) in [("{{ titel }}", "maintenance.html:1"), ("{% if %}", "maintenance.html:1")] {
+            let dir = TempDir::new();
+            dir.write("maintenance.html", text);
+            let error = filled(Some(dir.path()), &[]).unwrap_err().to_string();
+            assert!(error.contains(named), "{error}");
+        }
+        let missing = Path::new("/nonexistent/pages");
+        let error = filled(Some(missing), &[]).unwrap_err().to_string();
+        assert!(error.starts_with("/nonexistent/pages cannot be read: "), "{error}");
+    }
+
+    #[test]
+    fn contacts_become_links_only_where_they_are_addresses() {
+        for (contact, href) in [
+            ("help@example.org", "mailto:help@example.org"),
+            ("https://status.example.org/", "https://status.example.org/"),
+            ("+49 (30) 123-456", "tel:+4930123456"),
+            ("javascript:alert(1)", ""),
+            ("the help desk, help@example.org", ""),
+            ("a@b@c.d", ""),
+            ("extension 7", ""),
+            ("", ""),
+        ] {
+            assert_eq!(contact_href(contact), href, "{contact}");
+        }
+    }
+
+    #[test]
+    fn seconds_are_said_as_people_do() {
+        for (seconds, words) in [
+            (1, "1 second"),
+            (59, "59 seconds"),
+            (60, "1 minute"),
+            (300, "5 minutes"),
+            (301, "6 minutes"),
+            (5400, "90 minutes"),
+            (7200, "2 hours"),
+            (172_800, "2 days"),
+        ] {
+            assert_eq!(in_words(seconds), words);
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! What is answered to what: one flat match, pure, tested without a socket. The table stands in the crate's
+//! documentation.
+
+use http::StatusCode;
+use jiff::Timestamp;
+
+use crate::{
+    answer::{Answer, Caching},
+    ask::{Ask, Route, Verb},
+    mode::{self, Mode},
+    pages::Page,
+    probes::{self, Check},
+    settings::Tier,
+    snapshot::Snapshot,
+};
+
+/// All that varies outside the request and the snapshot.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    /// The time.
+    pub now: Timestamp,
+    /// Whether SIGTERM has come.
+    pub draining: bool,
+}
+
+/// What the users' port answers.
+#[must_use]
+pub fn respond<'s>(ask: &Ask<'_>, moment: &Moment, snapshot: &'s Snapshot) -> Answer<'s> {
+    let Snapshot { settings, bodies, retry_after } = snapshot;
+    let mode = mode::at(settings, moment.now);
+    match (ask.route, ask.verb, settings.tier, mode) {
+        (Route::Livez | Route::Readyz, ..) => probe(ask, moment, snapshot),
+        (_, _, Tier::User, Mode::Maintenance) => {
+            Answer::Maintenance { page: &bodies.maintenance, coding: ask.coding, retry_after }
+        }
+        (Route::Home, Verb::Read, Tier::User, Mode::Normal) => page(ask, &bodies.index, Caching::Revalidate),
+        (Route::Home, Verb::Options, Tier::User, Mode::Normal) => Answer::Options("GET, HEAD, OPTIONS"),
+        (Route::Home, Verb::Other, Tier::User, Mode::Normal) => Answer::MethodNotAllowed("GET, HEAD, OPTIONS"),
+        (Route::Home | Route::Admin, Verb::Read, Tier::Admin, _) => page(ask, &bodies.admin, Caching::Never),
+        (Route::Home | Route::Admin, _, Tier::Admin, _) => Answer::MethodNotAllowed("GET, HEAD"),
+        (Route::Admin | Route::Metrics | Route::Other, ..) => Answer::Page {
+            status: StatusCode::NOT_FOUND,
+            page: &bodies.not_found,
+            coding: ask.coding,
+            caching: Caching::Revalidate,
+        },
+    }
+}
+
+/// What the management port answers; `metrics` writes the metrics out.
+pub fn respond_management<'s>(
+    ask: &Ask<'_>,
+    moment: &Moment,
+    snapshot: &'s Snapshot,
+    metrics: impl FnOnce(Mode) -> String,
+) -> Answer<'s> {
+    match (ask.route, ask.verb) {
+        (Route::Livez | Route::Readyz, _) => probe(ask, moment, snapshot),
+        (Route::Metrics, Verb::Read) => Answer::Metrics(metrics(mode::at(&snapshot.settings, moment.now))),
+        (Route::Metrics, _) => Answer::MethodNotAllowed("GET, HEAD"),
+        (Route::Home | Route::Admin | Route::Other, _) => Answer::NotFound,
+    }
+}
+
+fn page<'s>(ask: &Ask<'_>, page: &'s Page, caching: Caching) -> Answer<'s> {
+    let coding = ask.coding;
+    if ask.has(&page.body(coding).etag) {
+        Answer::NotModified { page, coding, caching }
+    } else {
+        Answer::Page { status: StatusCode::OK, page, coding, caching }
+    }
+}
+
+fn probe<'s>(ask: &Ask<'_>, moment: &Moment, snapshot: &Snapshot) -> Answer<'s> {
+    if ask.verb != Verb::Read {
+        return Answer::MethodNotAllowed("GET, HEAD");
+    }
+    let settings = &snapshot.settings;
+    // Maintenance touches the user tier only.
+    let closed = settings.tier == Tier::User && mode::at(settings, moment.now) == Mode::Maintenance;
+    let checks = [
+        Check { name: "ping", ok: true },
+        Check { name: "shutdown", ok: !moment.draining },
+        Check { name: "maintenance", ok: !closed },
+    ];
+    let report = if ask.route == Route::Livez {
+        probes::run("livez", ask.query, &checks[..1])
+    } else {
+        probes::run("readyz", ask.query, &checks)
+    };
+    Answer::Probe { ok: report.ok, text: report.text }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use http::{Request, Response, header};
+    use http_body_util::Full;
+
+    use super::*;
+    use crate::{
+        pages::{Facts, Pages},
+        settings::{Files, Sources},
+    };
+
+    const NOW: Moment = Moment { now: Timestamp::UNIX_EPOCH, draining: false };
+
+    fn snapshot(tier: &str, mode: &str) -> Snapshot {
+        let environment = [("TIER".into(), tier.into()), ("MAINTENANCE_MODE".into(), mode.into())];
+        let sources = Sources::default().with_environment(environment).unwrap();
+        let settings = sources.resolve(&Files::default()).unwrap();
+        let facts = Facts { pod: "pod".into(), started_at: NOW.now, since: NOW.now, reload_error: String::new() };
+        Snapshot::new(settings, &Pages::load(None).unwrap().0, &facts).unwrap()
+    }
+
+    fn ask(tier: &str, mode: &str, request: &str, headers: &[(header::HeaderName, &str)]) -> Response<Full<Bytes>> {
+        let (method, target) = request.split_once(' ').unwrap();
+        let mut builder = Request::builder().method(method).uri(target);
+        for (name, value) in headers {
+            builder = builder.header(name, *value);
+        }
+        let request = builder.body(()).unwrap();
+        respond(&Ask::of(&request), &NOW, &snapshot(tier, mode)).into_response(false)
+    }
+
+    #[test]
+    fn the_table_of_requests() {
+        for (tier, mode, request, status, allow) in [
+            ("user", "false", "GET /", 200, None),
+            ("user", "false", "HEAD /", 200, None),
+            ("user", "false", "OPTIONS /", 204, Some("GET, HEAD, OPTIONS")),
+            ("user", "false", "POST /", 405, Some("GET, HEAD, OPTIONS")),
+            ("user", "false", "GET /admin", 404, None),
+            ("user", "false", "GET /metrics", 404, None),
+            ("user", "false", "POST /maintenance.html", 404, None),
+            ("user", "false", "GET /index.html", 404, None),
+            ("user", "false", "CONNECT example.org:443", 404, None),
+            ("user", "true", "GET /", 503, None),
+            ("user", "true", "OPTIONS /", 503, None),
+            ("user", "true", "POST /admin", 503, None),
+            ("user", "true", "GET /any/path?q", 503, None),
+            ("user", "true", "CONNECT example.org:443", 503, None),
+            ("admin", "true", "GET /", 200, None),
+            ("admin", "true", "HEAD /admin", 200, None),
+            ("admin", "true", "POST /admin", 405, Some("GET, HEAD")),
+            ("admin", "true", "GET /other", 404, None),
+            ("admin", "maybe", "GET /admin", 200, None),
+            ("user", "true", "GET /livez", 200, None),
+            ("user", "true", "GET /health", 200, None),
+            ("user", "true", "HEAD /healthz", 200, None),
+            ("user", "true", "GET /readyz", 503, None),
+            ("user", "true", "HEAD /ready", 503, None),
+            ("user", "true", "GET /readyz?exclude=maintenance", 200, None),
+            ("user", "true", "POST /readyz", 405, Some("GET, HEAD")),
+            ("user", "true", "OPTIONS /livez", 405, Some("GET, HEAD")),
+            ("user", "false", "GET /readyz", 200, None),
+            ("admin", "true", "GET /readyz", 200, None),
+        ] {
+            let response = ask(tier, mode, request, &[]);
+            let told = response.headers().get(header::ALLOW).map(|it| it.to_str().unwrap());
+            assert_eq!((response.status().as_u16(), told), (status, allow), "{tier} {mode} {request}");
+        }
+    }
+
+    #[test]
+    fn only_the_page_carries_the_markers() {
+        let response = ask("user", "true", "GET /x", &[]);
+        for (name, value) in [("retry-after", "300"), ("cache-control", "no-store"), ("maintenance-mode", "on")] {
+            assert_eq!(response.headers()[name], value);
+        }
+        assert!(!response.headers().contains_key(header::ETAG));
+        for (tier, mode, request, caching) in [
+            ("user", "true", "GET /readyz", "no-store"),
+            ("user", "false", "GET /", "no-cache"),
+            ("user", "false", "GET /x", "no-cache"),
+            ("user", "false", "POST /", "no-cache"),
+            ("admin", "true", "GET /admin", "no-store"),
+        ] {
+            let response = ask(tier, mode, request, &[]);
+            assert!(!response.headers().contains_key("maintenance-mode"), "{request}");
+            assert!(!response.headers().contains_key(header::RETRY_AFTER), "{request}");
+            assert_eq!(response.headers()[header::CACHE_CONTROL], caching, "{tier} {request}");
+        }
+    }
+
+    #[test]
+    fn a_client_that_has_the_page_gets_304_but_never_in_maintenance() {
+        let response = ask("user", "false", "GET /", &[(header::ACCEPT_ENCODING, "gzip")]);
+        assert_eq!(response.headers()[header::CONTENT_ENCODING], "gzip");
+        let etag = response.headers()[header::ETAG].to_str().unwrap().to_owned();
+        let again = [(header::IF_NONE_MATCH, etag.as_str()), (header::ACCEPT_ENCODING, "gzip")];
+        let response = ask("user", "false", "GET /", &again);
+        assert_eq!(response.status(), 304);
+        assert_eq!(response.headers()[header::ETAG], etag);
+        assert_eq!(response.headers()[header::VARY], "Accept-Encoding");
+        assert_eq!(ask("user", "false", "GET /", &again[..1]).status(), 200, "the tag of another coding");
+        assert_eq!(ask("user", "false", "GET /x", &[(header::IF_NONE_MATCH, "*")]).status(), 404);
+        assert_eq!(ask("user", "true", "GET /", &[(header::IF_NONE_MATCH, "*")]).status(), 503);
+    }
+
+    #[test]
+    fn draining_fails_readiness_and_closes() {
+        let request = Request::builder().uri("/readyz?exclude=maintenance").body(()).unwrap();
+        let moment = Moment { draining: true, ..NOW };
+        let snapshot = snapshot("admin", "false");
+        let Answer::Probe { ok: false, text } = respond(&Ask::of(&request), &moment, &snapshot) else { panic!() };
+        assert_eq!(
+            text,
+            "[+]ping ok\n[-]shutdown failed: reason withheld\n[+]maintenance excluded: ok\nreadyz check failed\n"
+        );
+        let response = Answer::NotFound.into_response(true);
+        assert_eq!(response.headers()[header::CONNECTION], "close");
+    }
+
+    #[test]
+    fn the_management_port_knows_probes_and_metrics_alone() {
+        let snapshot = snapshot("user", "true");
+        for (request, status) in [
+            ("GET /metrics", 200),
+            ("POST /metrics", 405),
+            ("GET /", 404),
+            ("GET /admin", 404),
+            ("GET /livez", 200),
+            ("GET /readyz", 503),
+        ] {
+            let (method, target) = request.split_once(' ').unwrap();
+            let request = Request::builder().method(method).uri(target).body(()).unwrap();
+            let answer = respond_management(&Ask::of(&request), &NOW, &snapshot, |mode| mode.as_str().into());
+            assert_eq!(answer.into_response(false).status(), status, "{target}");
+        }
+    }
+}

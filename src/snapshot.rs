@@ -1,0 +1,62 @@
+//! A snapshot: settings and the bodies that follow from them, for both modes. Immutable; published and
+//! loaded by one atomic pointer, so that a request sees one generation and waits for nothing.
+
+use std::sync::Arc;
+
+use arc_swap::{ArcSwap, Guard};
+use http::HeaderValue;
+
+use crate::{
+    pages::{Bodies, Facts, Pages, PagesError},
+    settings::Settings,
+};
+
+/// All that an answer is made of.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// The settings.
+    pub settings: Settings,
+    /// The pages, filled in.
+    pub bodies: Bodies,
+    /// `Retry-After`, in seconds.
+    pub retry_after: HeaderValue,
+}
+
+/// Where the snapshot in force is found.
+#[derive(Debug)]
+pub struct Current(ArcSwap<Snapshot>);
+
+// === impl Snapshot ===
+
+impl Snapshot {
+    /// Fills the pages in.
+    ///
+    /// # Errors
+    /// A page does not render.
+    pub fn new(settings: Settings, pages: &Pages, facts: &Facts) -> Result<Self, PagesError> {
+        let bodies = pages.fill(&settings, facts)?;
+        let retry_after = settings.retry_after.into();
+        Ok(Self { settings, bodies, retry_after })
+    }
+}
+
+// === impl Current ===
+
+impl Current {
+    /// Starts with a snapshot.
+    #[must_use]
+    pub fn new(snapshot: Snapshot) -> Self {
+        Self(ArcSwap::from_pointee(snapshot))
+    }
+
+    /// The snapshot in force.
+    #[must_use]
+    pub fn load(&self) -> Guard<Arc<Snapshot>> {
+        self.0.load()
+    }
+
+    /// Puts another in force, for every request whose head is read from now on.
+    pub fn publish(&self, snapshot: Snapshot) {
+        self.0.store(Arc::new(snapshot));
+    }
+}
