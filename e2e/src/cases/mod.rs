@@ -1,0 +1,52 @@
+//! The cases, one a file, in the order in which they start: those that wait longest first.
+
+mod bad_value;
+mod compose;
+mod endpoints;
+mod helm_ends;
+mod helm_switch;
+mod hpa;
+mod install;
+mod patch;
+mod probes;
+mod scripts;
+
+use crate::cluster::Outcome;
+use crate::report::Scene;
+
+/// What is proved, and by what number it is asked for.
+pub(crate) struct Case {
+    pub(crate) number: u8,
+    pub(crate) name: &'static str,
+}
+
+pub(crate) const CASES: &[Case] = &[
+    Case { number: 3, name: "the switch by patch, and patches and upgrades together" },
+    Case { number: 2, name: "the switch by Helm, by the command that NOTES prints" },
+    Case { number: 6, name: "probes in maintenance, and no restart in 2 minutes" },
+    Case { number: 10, name: "compose" },
+    Case { number: 5, name: "maintenance.endpoints" },
+    Case { number: 9, name: "rollback, uninstall, and a Helm that was killed" },
+    Case { number: 1, name: "install" },
+    Case { number: 8, name: "a malformed MAINTENANCE_MODE" },
+    Case { number: 4, name: "the switch by the scripts" },
+    Case { number: 7, name: "the HPA under load" },
+];
+
+impl Case {
+    pub(crate) async fn run(&self, scene: &Scene) -> Outcome<()> {
+        match self.number {
+            1 => install::run(scene).await,
+            2 => helm_switch::run(scene).await,
+            3 => patch::run(scene).await,
+            4 => scripts::run(scene).await,
+            5 => endpoints::run(scene).await,
+            6 => probes::run(scene).await,
+            7 => hpa::run(scene).await,
+            8 => bad_value::run(scene).await,
+            9 => helm_ends::run(scene).await,
+            10 => compose::run(scene).await,
+            other => unreachable!("case {other} is not in the table"),
+        }
+    }
+}

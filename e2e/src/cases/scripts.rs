@@ -1,0 +1,61 @@
+//! `scripts/enable-maintenance.sh` and back: in force when they return, and what they print is true.
+
+use std::time::{Duration, Instant};
+
+use tokio::time::sleep;
+
+use crate::cluster::{Helm, Outcome, run as run_program};
+use crate::ensure;
+use crate::recorder::{Mode, Recorder};
+use crate::release::Release;
+use crate::report::Scene;
+
+pub(crate) async fn run(scene: &Scene) -> Outcome<()> {
+    let release = Release::install(scene, "scripts", Helm::V4, &[]).await?;
+    release.two_user_pods().await?;
+    let before = (release.pods("user").await?, release.pods("admin").await?);
+    let recorder = release.record();
+    for mode in [Mode::Maintenance, Mode::Normal] {
+        let took = switch(&release, mode, &recorder).await?;
+        ensure!(took < Duration::from_secs(10), "the script took {:.1} s: under 10 s is the goal", took.as_secs_f64());
+        scene.figure(format!("to {mode:?}: {:.1} s", took.as_secs_f64()));
+    }
+    release.same_pods("user", &before.0).await?;
+    release.same_pods("admin", &before.1).await?;
+    scene.figure(recorder.finish()?);
+    Ok(())
+}
+
+/// Runs the script for `mode` and holds its lines against the cluster.
+pub(crate) async fn switch(release: &Release<'_>, mode: Mode, recorder: &Recorder) -> Outcome<Duration> {
+    let (script, word) = match mode {
+        Mode::Maintenance => ("scripts/enable-maintenance.sh", "maintenance"),
+        Mode::Normal => ("scripts/disable-maintenance.sh", "normal"),
+    };
+    let url = format!("http://{}/", release.scene.cluster.ingress);
+    let mut command = release.scene.cluster.program(release.scene.cluster.repository.join(script), None)?;
+    command.args(["-n", &release.namespace, "-r", &release.name, "--url", &url, "--host", &release.user_host]);
+    let output = run_program(&mut command, Duration::from_secs(130)).await?;
+    let returned = Instant::now();
+    let took = output.took;
+    let lines = output.success()?;
+
+    let mut pods = 0;
+    for pod in release.pods("user").await?.iter().filter(|pod| !pod.terminating && pod.ready) {
+        let line = format!("pod/{}: {word}", pod.name);
+        ensure!(lines.lines().any(|found| found == line), "{script} does not say \"{line}\":\n{lines}");
+        let on = release.metric(&pod.name, "maintenance_mode").await? > 0.5;
+        ensure!(on == (mode == Mode::Maintenance), "{script} says \"{line}\", but the pod does not");
+        pods += 1;
+    }
+    let told = lines.lines().filter(|line| line.starts_with("pod/") && line.ends_with(&format!(": {word}"))).count();
+    ensure!(told == pods, "{script} tells of {told} pods in mode {word}, but there are {pods}:\n{lines}");
+    let status = if mode == Mode::Maintenance { 503 } else { 200 };
+    let door = format!("front door: {url} answers {status} in mode {word}");
+    ensure!(lines.contains(&door), "{script} does not say \"{door}\":\n{lines}");
+    ensure!(lines.contains(&format!("{word} is in force after ")), "{script} does not say how long it took:\n{lines}");
+    sleep(Duration::from_secs(2)).await;
+    let stale = recorder.since(returned).iter().filter(|answer| answer.mode() == Some(mode.other())).count();
+    ensure!(stale == 0, "{stale} answers of the old mode to requests after {script} had returned");
+    Ok(took)
+}

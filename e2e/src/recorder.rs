@@ -1,0 +1,377 @@
+//! Sends requests through the Ingress the whole time and keeps every answer.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Empty};
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper::header::HOST;
+use hyper::{HeaderMap, Request};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::task::{JoinHandle, spawn_local};
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+use crate::cluster::{Failure, Outcome};
+use crate::ensure;
+
+/// The least requests a second that a recording must have to prove anything.
+const LEAST_RATE: f64 = 200.0;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tier {
+    User,
+    Admin,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Connection {
+    Kept,
+    New,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    Normal,
+    Maintenance,
+}
+
+/// One request and what came of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Answer {
+    pub(crate) sent: Instant,
+    pub(crate) at: Instant,
+    pub(crate) tier: Tier,
+    pub(crate) connection: Connection,
+    /// Status and whether our marker was there, or the error.
+    pub(crate) outcome: Result<(u16, bool), String>,
+}
+
+/// What a whole answer was.
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: String,
+}
+
+/// Requests that go on until the recorder is dropped.
+pub(crate) struct Recorder {
+    started: Instant,
+    answers: Rc<RefCell<Vec<Answer>>>,
+    workers: Vec<JoinHandle<()>>,
+}
+
+/// Where one worker sends what, and how often.
+#[derive(Clone)]
+struct Target {
+    ingress: String,
+    host: String,
+    path: &'static str,
+    tier: Tier,
+    connection: Connection,
+    every: Duration,
+}
+
+/// One GET over a connection of its own.
+pub(crate) async fn get(ingress: &str, host: &str, path: &str) -> Outcome<Reply> {
+    let exchange = async {
+        let mut sender = connect(ingress).await?;
+        send(&mut sender, host, path).await
+    };
+    timeout(Duration::from_secs(10), exchange)
+        .await
+        .map_err(|_| "no answer within 10 s".to_owned())
+        .flatten()
+        .map_err(|error| Failure(format!("GET {host}{path}: {error}")))
+}
+
+// === impl Answer ===
+
+impl Answer {
+    /// The mode that a user saw, if it was an answer of ours.
+    pub(crate) fn mode(&self) -> Option<Mode> {
+        match (self.tier, &self.outcome) {
+            (Tier::User, Ok((200, false))) => Some(Mode::Normal),
+            (Tier::User, Ok((503, true))) => Some(Mode::Maintenance),
+            _ => None,
+        }
+    }
+
+    /// Whether it is one that nobody may ever see: an error, a foreign 503, an admin who is turned away.
+    pub(crate) fn is_fault(&self) -> bool {
+        match self.tier {
+            Tier::User => self.mode().is_none(),
+            Tier::Admin => !matches!(self.outcome, Ok((200, false))),
+        }
+    }
+}
+
+// === impl Mode ===
+
+impl Mode {
+    pub(crate) fn other(self) -> Self {
+        match self {
+            Self::Normal => Self::Maintenance,
+            Self::Maintenance => Self::Normal,
+        }
+    }
+}
+
+// === impl Recorder ===
+
+impl Recorder {
+    /// 300 requests a second in all, so that 200 are reached on a busy machine too.
+    pub(crate) fn start(ingress: &str, user_host: &str, admin_host: &str) -> Self {
+        let answers = Rc::new(RefCell::new(Vec::new()));
+        let mut workers = Vec::new();
+        let plan = [
+            (Tier::User, Connection::Kept, 4, 40),
+            (Tier::User, Connection::New, 2, 30),
+            (Tier::Admin, Connection::Kept, 2, 25),
+            (Tier::Admin, Connection::New, 1, 30),
+        ];
+        for (tier, connection, count, a_second) in plan {
+            let (host, path) = match tier {
+                Tier::User => (user_host, "/"),
+                Tier::Admin => (admin_host, "/admin"),
+            };
+            let target = Target {
+                ingress: ingress.to_owned(),
+                host: host.to_owned(),
+                path,
+                tier,
+                connection,
+                every: Duration::from_secs(1) / a_second,
+            };
+            for _ in 0..count {
+                workers.push(spawn_local(work(target.clone(), Rc::clone(&answers))));
+            }
+        }
+        Self { started: Instant::now(), answers, workers }
+    }
+
+    /// Every answer to a request that was sent since then.
+    pub(crate) fn since(&self, instant: Instant) -> Vec<Answer> {
+        self.answers.borrow().iter().filter(|answer| answer.sent >= instant).cloned().collect()
+    }
+
+    /// Fails on any fault and on too few requests; else says how many there were.
+    pub(crate) fn finish(self) -> Outcome<String> {
+        let seconds = self.started.elapsed().as_secs_f64();
+        let answers = self.since(self.started);
+        no_fault(&answers)?;
+        for (tier, connection) in [Tier::User, Tier::Admin]
+            .into_iter()
+            .flat_map(|tier| [Connection::Kept, Connection::New].into_iter().map(move |connection| (tier, connection)))
+        {
+            ensure!(
+                answers.iter().any(|answer| answer.tier == tier && answer.connection == connection),
+                "the recorder has no answer for {tier:?} over {connection:?} connections"
+            );
+        }
+        #[expect(clippy::cast_precision_loss, reason = "a few hundred thousand at most")]
+        let rate = answers.len() as f64 / seconds;
+        ensure!(
+            rate >= LEAST_RATE,
+            "the recorder had {rate:.0} answers a second: under {LEAST_RATE} it proves nothing"
+        );
+        Ok(format!("{} answers, {rate:.0}/s, no fault", answers.len()))
+    }
+}
+
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        for worker in &self.workers {
+            worker.abort();
+        }
+    }
+}
+
+/// Fails if any answer is a fault, and tells the first five.
+pub(crate) fn no_fault(answers: &[Answer]) -> Outcome<()> {
+    let faults = answers.iter().filter(|answer| answer.is_fault()).collect::<Vec<_>>();
+    let Some(first) = faults.first() else { return Ok(()) };
+    let told = faults
+        .iter()
+        .take(5)
+        .map(|fault| {
+            format!(
+                "{:?} {:?} {:?} (+{:.2} s)",
+                fault.tier,
+                fault.connection,
+                fault.outcome,
+                (fault.sent - first.sent).as_secs_f64()
+            )
+        })
+        .collect::<Vec<_>>();
+    Err(Failure(format!("{} of {} requests went wrong: {}", faults.len(), answers.len(), told.join("; "))))
+}
+
+async fn work(target: Target, answers: Rc<RefCell<Vec<Answer>>>) {
+    let mut ticks = interval(target.every);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
+    let mut kept: Option<SendRequest<Empty<Bytes>>> = None;
+    loop {
+        ticks.tick().await;
+        let sent = Instant::now();
+        let exchange = async {
+            let mut sender = match kept.take() {
+                Some(sender) if !sender.is_closed() => sender,
+                _ => connect(&target.ingress).await?,
+            };
+            let reply = send(&mut sender, &target.host, target.path).await?;
+            if target.connection == Connection::Kept && sender.ready().await.is_ok() {
+                kept = Some(sender);
+            }
+            Ok((reply.status, has_marker(&reply.headers)))
+        };
+        let outcome = timeout(Duration::from_secs(10), exchange)
+            .await
+            .unwrap_or_else(|_| Err("no answer within 10 s".to_owned()));
+        answers.borrow_mut().push(Answer {
+            sent,
+            at: Instant::now(),
+            tier: target.tier,
+            connection: target.connection,
+            outcome,
+        });
+    }
+}
+
+async fn connect(ingress: &str) -> Result<SendRequest<Empty<Bytes>>, String> {
+    let stream = TcpStream::connect(ingress).await.map_err(|error| format!("connect: {error}"))?;
+    let (sender, connection) =
+        http1::handshake(TokioIo::new(stream)).await.map_err(|error| format!("handshake: {error}"))?;
+    // Its errors are the request's errors, which the sender has too.
+    spawn_local(async move { drop(connection.await) });
+    Ok(sender)
+}
+
+async fn send(sender: &mut SendRequest<Empty<Bytes>>, host: &str, path: &str) -> Result<Reply, String> {
+    let request =
+        Request::get(path).header(HOST, host).body(Empty::new()).map_err(|error| format!("request: {error}"))?;
+    let response = sender.send_request(request).await.map_err(|error| format!("request: {error}"))?;
+    let (head, body) = response.into_parts();
+    let body = body.collect().await.map_err(|error| format!("body: {error}"))?.to_bytes();
+    Ok(Reply { status: head.status.as_u16(), headers: head.headers, body: String::from_utf8_lossy(&body).into_owned() })
+}
+
+fn has_marker(headers: &HeaderMap) -> bool {
+    headers.get("maintenance-mode").is_some_and(|value| value == "on")
+}
+
+// === impl Reply ===
+
+impl Reply {
+    pub(crate) fn has_marker(&self) -> bool {
+        has_marker(&self.headers)
+    }
+
+    pub(crate) fn mode(&self) -> Option<Mode> {
+        match (self.status, self.has_marker()) {
+            (200, false) => Some(Mode::Normal),
+            (503, true) => Some(Mode::Maintenance),
+            _ => None,
+        }
+    }
+}
+
+/// When a switch was seen by users, in seconds since the command.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Switch {
+    /// The first answer of the new mode.
+    pub(crate) first: f64,
+    /// The last answer of the old mode; before the first of the new where the switch was clean.
+    pub(crate) last: f64,
+    pub(crate) old: usize,
+    pub(crate) new: usize,
+}
+
+/// Judges a switch to `new`: no fault, no old answer a second after `settled` (the new pods Ready, the old ones
+/// terminating), and none to a request that was sent after the command `returned`.
+pub(crate) fn judge(
+    answers: &[Answer],
+    new: Mode,
+    command: Instant,
+    settled: Instant,
+    returned: Instant,
+) -> Outcome<Switch> {
+    no_fault(answers)?;
+    let of = |mode: Mode| answers.iter().filter(move |answer| answer.mode() == Some(mode));
+    let first = of(new).map(|answer| answer.at).min();
+    let first = first.ok_or_else(|| Failure(format!("no user saw the mode {new:?}")))?;
+    let last = of(new.other()).map(|answer| answer.at).max().unwrap_or(command);
+    let late = last.saturating_duration_since(settled);
+    ensure!(
+        late <= Duration::from_secs(1),
+        "an answer of the old mode came {:.2} s after the new pods were Ready and the old ones terminating",
+        late.as_secs_f64()
+    );
+    let stale = of(new.other()).filter(|answer| answer.sent > returned).count();
+    ensure!(stale == 0, "{stale} answers of the old mode to requests that were sent after the command had returned");
+    Ok(Switch {
+        first: (first - command).as_secs_f64(),
+        last: last.saturating_duration_since(command).as_secs_f64(),
+        old: of(new.other()).count(),
+        new: of(new).count(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(start: Instant, milliseconds: u64, tier: Tier, outcome: Result<(u16, bool), String>) -> Answer {
+        let at = start + Duration::from_millis(milliseconds);
+        Answer { sent: at, at, tier, connection: Connection::Kept, outcome }
+    }
+
+    fn judged(answers: &[(u64, u16, bool)], settled: u64, returned: u64) -> Outcome<Switch> {
+        let start = Instant::now();
+        let answers = answers.iter().map(|&(at, status, marker)| answer(start, at, Tier::User, Ok((status, marker))));
+        judge(
+            &answers.collect::<Vec<_>>(),
+            Mode::Maintenance,
+            start,
+            start + Duration::from_millis(settled),
+            start + Duration::from_millis(returned),
+        )
+    }
+
+    #[test]
+    fn a_clean_switch_has_its_figures() {
+        let switch = judged(&[(500, 200, false), (2000, 503, true), (2500, 200, false)], 2000, 3000).unwrap();
+        assert_eq!(switch, Switch { first: 2.0, last: 2.5, old: 2, new: 1 });
+    }
+
+    #[test]
+    fn an_old_answer_a_second_after_the_change_is_refused() {
+        assert!(judged(&[(2000, 503, true), (3001, 200, false)], 2000, 9000).is_err());
+    }
+
+    #[test]
+    fn an_old_answer_after_the_command_is_refused() {
+        assert!(judged(&[(2000, 503, true), (2600, 200, false)], 2000, 2500).is_err());
+    }
+
+    #[test]
+    fn a_switch_that_nobody_saw_is_refused() {
+        assert!(judged(&[(500, 200, false)], 2000, 3000).is_err());
+    }
+
+    #[test]
+    fn a_503_without_the_marker_is_a_fault() {
+        assert!(judged(&[(500, 503, false), (2000, 503, true)], 2000, 3000).is_err());
+    }
+
+    #[test]
+    fn admins_are_served_or_it_is_a_fault() {
+        let start = Instant::now();
+        assert!(!answer(start, 0, Tier::Admin, Ok((200, false))).is_fault());
+        assert!(answer(start, 0, Tier::Admin, Ok((503, true))).is_fault());
+        assert!(answer(start, 0, Tier::User, Err("reset".to_owned())).is_fault());
+        assert!(no_fault(&[answer(start, 0, Tier::User, Ok((404, false)))]).is_err());
+    }
+}
