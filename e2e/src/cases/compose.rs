@@ -14,9 +14,15 @@ const NORMAL: &str = "localhost:8888";
 const MAINTENANCE: &str = "localhost:8081";
 
 pub(crate) async fn run(scene: &Scene) -> Outcome<()> {
+    let mut engine = Command::new("docker");
+    run_program(engine.arg("version"), Duration::from_secs(20))
+        .await?
+        .success()
+        .map_err(|Failure(why)| Failure(format!("could not run, as no container engine answers: {why}")))?;
     let outcome = both(scene).await;
-    // Also after a failure.
-    compose(scene, &["down", "--timeout", "1"]).await.and(outcome)
+    // Also after a failure, which is then the one to tell.
+    let down = compose(scene, &["down", "--timeout", "1"]).await;
+    outcome.and(down.map(drop))
 }
 
 async fn both(scene: &Scene) -> Outcome<()> {
@@ -60,7 +66,9 @@ async fn healthy(scene: &Scene, service: &str) -> Outcome<()> {
 
 async fn compose(scene: &Scene, arguments: &[&str]) -> Outcome<String> {
     let mut command = Command::new("docker");
-    command.current_dir(&scene.cluster.repository).arg("compose").args(arguments);
+    // A project of its own, so that nobody else's containers are taken down.
+    let project = format!("e2e-{}", std::process::id());
+    command.current_dir(&scene.cluster.repository).args(["compose", "--project-name", &project]).args(arguments);
     // It may have to build the image.
     run_program(&mut command, Duration::from_secs(600)).await?.success()
 }

@@ -38,8 +38,9 @@ async fn switched(scene: &Scene, part: &str, helm: Helm) -> Outcome<()> {
             let mut shell = scene.cluster.program("sh", Some(helm))?;
             run_program(shell.args(["-c", line]), Duration::from_secs(320)).await?.success()?;
             let returned = Instant::now();
-            // What comes after the command is judged too.
-            sleep(Duration::from_secs(3)).await;
+            // Judged until the old pods are gone: as long as they live, a pooled connection could reach one.
+            release.two_user_pods().await?;
+            sleep(Duration::from_secs(1)).await;
             let new = release.pod_names().await?;
             ensure!(new.iter().all(|pod| !old.contains(pod)), "the rollout kept a pod: {old:?}, then {new:?}");
             let settled = watch.settled(&old, &new)?;
