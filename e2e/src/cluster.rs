@@ -92,6 +92,12 @@ pub(crate) async fn wait_for<T>(
     }
 }
 
+/// Succeeds if all did, else tells every failure.
+pub(crate) fn all<const N: usize>(outcomes: [Outcome<()>; N]) -> Outcome<()> {
+    let failures = outcomes.into_iter().filter_map(Result::err).map(|failure| failure.0).collect::<Vec<_>>();
+    if failures.is_empty() { Ok(()) } else { Err(Failure(failures.join("\n"))) }
+}
+
 // === impl Failure ===
 
 impl fmt::Display for Failure {
@@ -136,7 +142,7 @@ impl Output {
 impl Cluster {
     /// Reads `E2E_*` and looks for the tools; `scratch` is for links to them.
     pub(crate) async fn from_environment(scratch: &Path) -> Outcome<Self> {
-        let kubeconfig = env::var_os("E2E_KUBECONFIG").map(PathBuf::from).ok_or_else(|| {
+        let kubeconfig = env::var_os("E2E_KUBECONFIG").filter(|path| !path.is_empty()).map(PathBuf::from).ok_or_else(|| {
             Failure("E2E_KUBECONFIG is not set: it names the kubeconfig of the cluster to test on, which is never the current context by chance".to_owned())
         })?;
         let kubeconfig = kubeconfig
@@ -278,6 +284,13 @@ mod tests {
         assert_eq!(authority("http://edge").unwrap(), "edge:80");
         assert!(authority("https://edge").is_err());
         assert!(authority("http://edge/path").is_err());
+    }
+
+    #[test]
+    fn tells_every_failure() {
+        let failure = |why: &str| Err(Failure(why.to_owned()));
+        assert!(all([Ok(()), Ok(())]).is_ok());
+        assert_eq!(all([failure("a"), Ok(()), failure("b")]).unwrap_err().0, "a\nb");
     }
 
     #[test]

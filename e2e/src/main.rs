@@ -29,7 +29,7 @@ use tokio::task::{LocalSet, spawn_local};
 
 use cases::{CASES, Case};
 use cluster::{Cluster, Failure, Outcome};
-use report::{Result, Scene};
+use report::{Scene, Verdict};
 
 /// Cases at a time: they mostly wait, but two cores can only do so much at once.
 const AT_ONCE: usize = 4;
@@ -38,7 +38,9 @@ const AT_ONCE: usize = 4;
 async fn main() -> ExitCode {
     let arguments = env::args().skip(1).collect::<Vec<_>>();
     if arguments.iter().any(|argument| argument == "--list") {
-        for case in CASES {
+        let mut cases = CASES.iter().collect::<Vec<_>>();
+        cases.sort_by_key(|case| case.number);
+        for case in cases {
             println!("{:>2}  {}", case.number, case.name);
         }
         return ExitCode::SUCCESS;
@@ -105,7 +107,7 @@ async fn prove(cases: &[&'static Case], scratch: &Path) -> Outcome<bool> {
 }
 
 /// One case from its turn to its end, with its namespaces deleted whatever happened.
-async fn play(case: &'static Case, scene: Rc<Scene>, turns: Rc<Semaphore>) -> Result {
+async fn play(case: &'static Case, scene: Rc<Scene>, turns: Rc<Semaphore>) -> Verdict {
     // The semaphore is never closed.
     let _turn = turns.acquire().await.ok();
     let started = Instant::now();
@@ -123,7 +125,7 @@ async fn play(case: &'static Case, scene: Rc<Scene>, turns: Rc<Semaphore>) -> Re
     if outcome.is_ok() {
         outcome = cleaned;
     }
-    Result { number: case.number, name: case.name, outcome, took, figures: scene.figures() }
+    Verdict { number: case.number, name: case.name, outcome, took, figures: scene.figures() }
 }
 
 fn choose(arguments: &[String]) -> Outcome<Vec<&'static Case>> {

@@ -16,7 +16,7 @@ pub(crate) struct Scene {
 }
 
 /// How a case ended.
-pub(crate) struct Result {
+pub(crate) struct Verdict {
     pub(crate) number: u8,
     pub(crate) name: &'static str,
     pub(crate) outcome: Outcome<()>,
@@ -87,7 +87,7 @@ impl Scene {
 }
 
 /// The table of cases and the last line; `true` if all passed.
-pub(crate) fn summary(results: &[Result]) -> (String, bool) {
+pub(crate) fn summary(results: &[Verdict]) -> (String, bool) {
     let mut table = String::new();
     for result in results {
         let verdict = if result.outcome.is_ok() { "passed" } else { "FAILED" };
@@ -96,7 +96,7 @@ pub(crate) fn summary(results: &[Result]) -> (String, bool) {
             let _ = writeln!(table, "                    {}", figure.replace('\n', "\n                    "));
         }
         if let Err(why) = &result.outcome {
-            let _ = writeln!(table, "                    why: {why}");
+            let _ = writeln!(table, "                    why: {}", why.0.replace('\n', "\n                    "));
         }
     }
     let passed = results.iter().filter(|result| result.outcome.is_ok()).count();
@@ -109,8 +109,8 @@ pub(crate) fn summary(results: &[Result]) -> (String, bool) {
 mod tests {
     use super::*;
 
-    fn result(outcome: Outcome<()>) -> Result {
-        Result { number: 1, name: "install", outcome, took: Duration::from_secs(3), figures: vec!["x".to_owned()] }
+    fn result(outcome: Outcome<()>) -> Verdict {
+        Verdict { number: 1, name: "install", outcome, took: Duration::from_secs(3), figures: vec!["x".to_owned()] }
     }
 
     #[test]

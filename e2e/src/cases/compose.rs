@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::process::Command;
 
-use crate::cluster::{Failure, Outcome, run as run_program, wait_for};
+use crate::cluster::{Failure, Outcome, all, run as run_program, wait_for};
 use crate::ensure;
 use crate::recorder::{self, Mode};
 use crate::report::Scene;
@@ -22,7 +22,7 @@ pub(crate) async fn run(scene: &Scene) -> Outcome<()> {
     let outcome = both(scene).await;
     // Also after a failure, which is then the one to tell.
     let down = compose(scene, &["down", "--timeout", "1"]).await;
-    outcome.and(down.map(drop))
+    all([outcome, down.map(drop)])
 }
 
 async fn both(scene: &Scene) -> Outcome<()> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::cluster::{Helm, Outcome, wait_for};
+use crate::cluster::{Helm, Outcome, all, wait_for};
 use crate::ensure;
 use crate::recorder::Mode;
 use crate::release::{PATCH, Release};
@@ -10,7 +10,7 @@ use crate::report::Scene;
 
 pub(crate) async fn run(scene: &Scene) -> Outcome<()> {
     let (ready, withdrawn) = tokio::join!(ready(scene), withdrawn(scene));
-    ready.and(withdrawn)
+    all([ready, withdrawn])
 }
 
 /// Users see the page, pods stay Ready, rollouts end.

@@ -3,7 +3,7 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use crate::cluster::{Failure, Helm, Outcome, wait_for};
+use crate::cluster::{Failure, Helm, Outcome, all, wait_for};
 use crate::ensure;
 use crate::recorder::Mode;
 use crate::release::{PATCH, Release};
@@ -13,7 +13,7 @@ use super::scripts;
 
 pub(crate) async fn run(scene: &Scene) -> Outcome<()> {
     let (v3, v4) = tokio::join!(ends(scene, "helm3", Helm::V3), ends(scene, "helm4", Helm::V4));
-    v3.and(v4)
+    all([v3, v4])
 }
 
 async fn ends(scene: &Scene, part: &str, helm: Helm) -> Outcome<()> {

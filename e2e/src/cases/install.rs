@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::cluster::{Failure, Helm, Outcome, wait_for};
+use crate::cluster::{Failure, Helm, Outcome, all, wait_for};
 use crate::ensure;
 use crate::recorder::Mode;
 use crate::release::Release;
@@ -18,7 +18,7 @@ pub(crate) async fn run(scene: &Scene) -> Outcome<()> {
         installed(scene, "defaults", Helm::V4, &[], None),
         installed(scene, "openshift", Helm::V3, &OPENSHIFT, Some(1_000_650_000)),
     );
-    defaults.and(openshift)
+    all([defaults, openshift])
 }
 
 async fn installed(scene: &Scene, part: &str, helm: Helm, values: &[&str], uid: Option<i64>) -> Outcome<()> {

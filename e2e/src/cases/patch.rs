@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
 
-use crate::cluster::{Failure, Helm, Outcome};
+use crate::cluster::{Failure, Helm, Outcome, all};
 use crate::ensure;
 use crate::recorder::Mode;
 use crate::release::{PATCH, Release};
@@ -17,7 +17,7 @@ pub(crate) async fn run(scene: &Scene) -> Outcome<()> {
         with_helm(scene, "by-3-then-4", Helm::V3, Helm::V4),
         with_helm(scene, "by-4", Helm::V4, Helm::V4),
     );
-    by_hand.and(only3).and(both).and(only4)
+    all([by_hand, only3, both, only4])
 }
 
 async fn by_hand(scene: &Scene) -> Outcome<()> {
