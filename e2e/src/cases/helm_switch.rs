@@ -49,13 +49,21 @@ async fn switched(scene: &Scene, part: &str, helm: Helm) -> Outcome<()> {
             let switch = judge(&recorder.since(command), mode, command, settled, returned)
                 .map_err(|Failure(why)| Failure(format!("{helm}, round {round}, to {mode:?}: {why}")))?;
             scene.figure(format!(
-                "{helm} {round} to {mode:?}: first {:.1} s, last {:.1} s, returned {:.1} s; {} old and {} new answers",
+                "{helm} {round} to {mode:?}: first {:.1} s, last {:.1} s, returned {:.1} s; {} old and {} new answers, {} old after it had returned",
                 switch.first,
                 switch.last,
                 (returned - command).as_secs_f64(),
                 switch.old,
                 switch.new,
+                switch.stale,
             ));
+            // Helm 3's --wait looks at the new pods alone: it may return while the old ones are about to be told to end.
+            // The second that judge allows from then on holds for it too.
+            ensure!(
+                helm == Helm::V3 || switch.stale == 0,
+                "{helm}, round {round}, to {mode:?}: {} answers of the old mode to requests that were sent after the command had returned",
+                switch.stale
+            );
         }
     }
     scene.figure(format!("{helm}: {}", recorder.finish()?));
