@@ -125,8 +125,11 @@ impl<'a> Release<'a> {
         sleep(Duration::from_secs(1)).await;
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let mark = format!("e2e/refresh={}", now.as_millis());
-        let selector = format!("app.kubernetes.io/instance={}", self.name);
-        self.kubectl(&["annotate", "pods", "--selector", &selector, "--overwrite", &mark]).await.map(drop)
+        // By name: of those that a selector finds, one that is going away may be gone before its turn.
+        let pods = [self.pods("user").await?, self.pods("admin").await?].concat();
+        let names = pods.iter().filter(|pod| !pod.terminating).map(|pod| pod.name.as_str());
+        let arguments = ["annotate", "--overwrite", "pods"].into_iter().chain(names).chain([mark.as_str()]);
+        self.kubectl(&arguments.collect::<Vec<_>>()).await.map(drop)
     }
 
     /// The pods of a component (`user` or `admin`), by name.
