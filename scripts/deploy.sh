@@ -49,7 +49,7 @@ done
 
 helm=${HELM:-helm}
 command -v "$helm" >/dev/null || die 1 "helm is not on PATH: install it, or name it in HELM"
-version=$("$helm" version --template '{{ .Version }}') || die 1 "$helm does not tell its version"
+version=$("$helm" version --short) || die 1 "$helm does not tell its version"
 
 set -- --namespace "$namespace" --create-namespace ${context:+--kube-context "$context"} --wait --timeout "$timeout" "$@"
 if status=$("$helm" status "$release" --namespace "$namespace" ${context:+--kube-context "$context"} 2>&1); then
