@@ -77,7 +77,7 @@ find_configmap() {
     die "the ConfigMap of release $release in namespace $namespace cannot be read: see the message above"
   case $found in
     '') die "release $release has no ConfigMap in namespace $namespace: is it installed there? (-n and -r say where)" ;;
-    *$'\n'*) die "release $release has more than one ConfigMap in namespace $namespace: ${found//$'\n'/ }" ;;
+    *$'\n'*) die "release $release has more than one ConfigMap in namespace $namespace: $(tr '\n' ' ' <<<"$found")" ;;
   esac
   configmap=${found#configmap/}
 }
@@ -204,7 +204,7 @@ ask_front_door() {
 }
 
 check_front_door() {
-  local good=0 foreign=0 silent=0
+  local good=0 foreign=0 silent=0 status=nothing marker=''
   find_front_door
   if [ -z "$url" ]; then say "front door: not checked: $no_door"; return; fi
   command -v curl >/dev/null || { say "front door: $url was not checked: curl is not on PATH"; return; }
