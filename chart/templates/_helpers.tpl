@@ -1,0 +1,153 @@
+{{/* What the objects' names start with. */}}
+{{- define "maintenance-mode.fullname" -}}
+{{- .Values.fullnameOverride | default .Release.Name -}}
+{{- end }}
+
+{{- define "maintenance-mode.configMapName" -}}
+{{- .Values.configMapName | default (printf "%s-config" (include "maintenance-mode.fullname" .)) -}}
+{{- end }}
+
+{{/* What a Service, a budget or a Deployment finds its pods by: (dict "root" $ "component" "user"). */}}
+{{- define "maintenance-mode.selectorLabels" -}}
+app.kubernetes.io/name: maintenance-mode
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/component: {{ .component }}
+{{- end }}
+
+{{/* Labels of objects. Not of pods: a new chart version alone must not restart them. */}}
+{{- define "maintenance-mode.labels" -}}
+{{ include "maintenance-mode.selectorLabels" . }}
+{{ include "maintenance-mode.sharedLabels" .root }}
+{{- end }}
+
+{{/* Labels of every object, those of no component included. */}}
+{{- define "maintenance-mode.sharedLabels" -}}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name (.Chart.Version | replace "+" "_") }}
+{{- end }}
+
+{{- define "maintenance-mode.image" -}}
+{{- if .Values.image.digest -}}
+{{ .Values.image.repository }}@{{ .Values.image.digest }}
+{{- else -}}
+{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
+{{- end -}}
+{{- end }}
+
+{{/* route, ingress or none. */}}
+{{- define "maintenance-mode.exposeType" -}}
+{{- if ne .Values.expose.type "auto" -}}
+{{ .Values.expose.type }}
+{{- else if .Capabilities.APIVersions.Has "route.openshift.io/v1" -}}
+route
+{{- else -}}
+ingress
+{{- end -}}
+{{- end }}
+
+{{/*
+The live settings, named as the server names them. What is empty is left out, so
+that the server's own default rules. int64, as a number from a file is a float
+to Helm and would be printed as 3.1536e+07.
+*/}}
+{{- define "maintenance-mode.configData" -}}
+{{- $data := dict "RETRY_AFTER" (.Values.maintenance.retryAfter | int64 | toString) }}
+{{- if kindIs "bool" .Values.maintenance.enabled }}
+{{- $_ := set $data "MAINTENANCE_MODE" (.Values.maintenance.enabled | toString) }}
+{{- end }}
+{{- with .Values.maintenance.title }}{{ $_ := set $data "MAINTENANCE_TITLE" . }}{{ end }}
+{{- with .Values.maintenance.message }}{{ $_ := set $data "MAINTENANCE_MESSAGE" . }}{{ end }}
+{{- with .Values.maintenance.contact }}{{ $_ := set $data "MAINTENANCE_CONTACT" . }}{{ end }}
+{{- toYaml $data }}
+{{- end }}
+
+{{/* The pod's spec: (dict "root" $ "component" "user" "resources" … "readiness" "/readyz"). */}}
+{{- define "maintenance-mode.podSpec" -}}
+{{- $values := .root.Values -}}
+serviceAccountName: {{ include "maintenance-mode.fullname" .root }}
+automountServiceAccountToken: false
+# The server reads its settings from the environment: no names of Services in it.
+enableServiceLinks: false
+{{- with $values.image.pullSecrets }}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+# The delay and the timeout of the server, and 5 seconds before the kubelet kills it.
+terminationGracePeriodSeconds: {{ add $values.shutdown.delay $values.shutdown.timeout 5 }}
+{{- with $values.podSecurityContext }}
+securityContext:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $values.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $values.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+# Over the nodes where that can be had. Pods of the rollout's other side do not
+# count, else the new ones would be spread around pods that are about to go.
+topologySpreadConstraints:
+  - maxSkew: 1
+    topologyKey: kubernetes.io/hostname
+    whenUnsatisfiable: ScheduleAnyway
+    labelSelector:
+      matchLabels:
+        {{- include "maintenance-mode.selectorLabels" . | nindent 8 }}
+    matchLabelKeys:
+      - pod-template-hash
+containers:
+  - name: maintenance-mode
+    image: {{ include "maintenance-mode.image" .root | quote }}
+    imagePullPolicy: {{ $values.image.pullPolicy }}
+    {{- with $values.securityContext }}
+    securityContext:
+      {{- toYaml . | nindent 6 }}
+    {{- end }}
+    env:
+      - name: TIER
+        value: {{ .component }}
+      - name: CONFIG_DIR
+        value: /etc/maintenance-mode/config
+      - name: SHUTDOWN_DELAY
+        value: {{ $values.shutdown.delay | int64 | quote }}
+      - name: SHUTDOWN_TIMEOUT
+        value: {{ $values.shutdown.timeout | int64 | quote }}
+      - name: LOG_FORMAT
+        value: {{ $values.logFormat | quote }}
+    ports:
+      - name: http
+        containerPort: 8080
+      - name: management
+        containerPort: 9090
+    livenessProbe:
+      httpGet:
+        path: /livez
+        port: management
+      periodSeconds: 10
+      timeoutSeconds: 3
+      failureThreshold: 3
+    # Each second, so that a rollout, which is how the mode changes, is quick.
+    readinessProbe:
+      httpGet:
+        path: {{ .readiness }}
+        port: management
+      periodSeconds: 1
+      timeoutSeconds: 3
+      failureThreshold: 3
+    {{- with .resources }}
+    resources:
+      {{- toYaml . | nindent 6 }}
+    {{- end }}
+    # The whole directory: a subPath would never see a change.
+    volumeMounts:
+      - name: config
+        mountPath: /etc/maintenance-mode/config
+        readOnly: true
+volumes:
+  - name: config
+    configMap:
+      name: {{ include "maintenance-mode.configMapName" .root }}
+{{- end }}
