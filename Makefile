@@ -1,0 +1,51 @@
+# `make` lists what there is. What takes more than a line is a script under ci/ or scripts/.
+SHELL := bash
+IMAGE ?= ghcr.io/maintenance-mode/maintenance-mode:dev
+export IMAGE
+# The helm family, kubectl and their like, where ci/tools/build has put them; what is on PATH before comes first.
+export PATH := $(PATH):$(CURDIR)/.bin:$(or $(MAINTENANCE_MODE_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/maintenance-mode)/bin
+
+.PHONY: help run test lint fmt image tools kind-up kind-down maintenance-on maintenance-off status e2e
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## both tiers on loopback, with the Rust toolchain alone
+	@scripts/run.sh
+
+kind-up: ## a cluster with the demo: users on localhost:8080, admins on localhost:8090
+	@ci/demo up
+
+maintenance-on: ## the demo's users get the page
+	@ci/demo on
+
+maintenance-off: ## the demo's users get the application
+	@ci/demo off
+
+status: ## what runs in the demo, and what its front doors answer
+	@ci/demo status
+
+kind-down: ## end the demo's cluster
+	@ci/demo down
+
+image: ## build the image and print its size
+	@ci/demo image
+
+test: lint ## lint, unit, socket, script and chart tests; no cluster
+	cargo test --workspace --locked
+	scripts/tests/run
+	ci/chart/check
+
+lint: tools ## rustfmt, clippy and every other linter
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	ci/lint
+
+tools: ## build the tools of the chart tests that are not on PATH
+	@for tool in helm helm-unittest kubeconform; do command -v $$tool >/dev/null || ci/tools/build $$tool || exit 1; done
+
+fmt: ## format the Rust code
+	cargo fmt --all
+
+e2e: ## the proof on a real cluster: that of E2E_KUBECONFIG, else that of `make kind-up`
+	@if [ -z "$$E2E_KUBECONFIG" ]; then ci/demo up && environment=$$(ci/demo env) && eval "$$environment"; fi && cargo run --locked --release --package e2e
