@@ -12,6 +12,7 @@ server=${CARGO_TARGET_DIR:-target}/release/maintenance-mode
 export CONFIG_DIR=$config LOG_FORMAT=text SHUTDOWN_DELAY=0 SHUTDOWN_TIMEOUT=2
 
 pids=()
+# shellcheck disable=SC2329,SC2317 # the trap calls it
 end() {
   trap - EXIT INT TERM
   kill "${pids[@]}" 2>/dev/null || true
