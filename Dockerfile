@@ -4,20 +4,22 @@ FROM rust:1.95-slim-bookworm AS build
 WORKDIR /src
 # crt-static: glibc is linked in. relocation-model=static: a smaller binary, without position-independent indirection.
 ENV RUSTFLAGS="-C target-feature=+crt-static -C relocation-model=static"
+# A target of its own, though it is the host's, keeps these flags from procedural macros, which cannot be static.
+RUN rustc -vV | sed -n 's/^host: //p' >/target
 
 # The dependencies alone, so that this layer is built again only when they change. The workspace's other member is
 # not in the image; an empty one satisfies its manifest.
 COPY Cargo.toml Cargo.lock ./
 COPY e2e/Cargo.toml e2e/
 RUN mkdir -p src e2e/src && touch src/lib.rs && echo 'fn main() {}' | tee src/main.rs >e2e/src/main.rs \
- && cargo build --release --locked --package maintenance-mode
+ && cargo build --release --locked --package maintenance-mode --target "$(cat /target)"
 
 COPY build.rs ./
 COPY static static
 COPY src src
 # Cargo goes by modification times, and the sources may be older than the empty ones were.
-RUN touch build.rs src/lib.rs src/main.rs && cargo build --release --locked --package maintenance-mode \
- && install -D -m 0755 target/release/maintenance-mode /image/maintenance-mode
+RUN touch build.rs src/lib.rs src/main.rs && cargo build --release --locked --package maintenance-mode --target "$(cat /target)" \
+ && install -D -m 0755 target/*/release/maintenance-mode /image/maintenance-mode
 
 FROM scratch
 ARG VERSION=dev
