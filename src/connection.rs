@@ -1,7 +1,7 @@
 //! One connection: its first byte, HTTP/1 by hyper, each limit of time and size, and a close that loses
 //! nothing.
 
-use std::{convert::Infallible, error::Error as _, future::ready, net::SocketAddr, time::Duration};
+use std::{convert::Infallible, future::ready, net::SocketAddr, time::Duration};
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -110,12 +110,11 @@ async fn talk(stream: TcpStream, peer: SocketAddr, slot: &Slot, handler: &impl H
     linger(connection.into_parts().io.into_inner()).await;
 }
 
-/// What hyper refused itself: it has already answered 400, 414 or 431.
+/// What hyper refused itself: it has already answered 400 or 431. Its 414 is for a URI of more than 65,534
+/// bytes, which is a head of more than [`HEAD`] first.
 fn refusal(error: &hyper::Error) -> Option<Refusal> {
     if error.is_parse_too_large() {
-        // hyper tells the two apart in words alone.
-        let uri = error.source().is_none() && error.to_string().contains("URI");
-        Some(if uri { Refusal::UriTooLong } else { Refusal::HeadTooLarge })
+        Some(Refusal::HeadTooLarge)
     } else {
         error.is_parse().then_some(Refusal::BadRequest)
     }

@@ -21,7 +21,7 @@ const METHODS: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OP
 /// The statuses that we answer with.
 const CODES: [u16; 6] = [200, 204, 304, 404, 405, 503];
 /// Upper bounds of the histogram's buckets, in seconds: an answer takes microseconds.
-const BUCKETS: [f64; 10] = [0.000_01, 0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.001, 0.005, 0.025, 0.1, 1.0];
+const BUCKETS: [f64; 9] = [0.000_002_5, 0.000_005, 0.000_01, 0.000_025, 0.000_1, 0.001, 0.01, 0.1, 1.0];
 
 type Labels = Vec<(&'static str, &'static str)>;
 
@@ -50,15 +50,13 @@ pub struct Metrics {
 pub enum Refusal {
     /// 400: no HTTP/1 request.
     BadRequest,
-    /// 414: the request line is too long.
-    UriTooLong,
-    /// 431: the head is too large.
+    /// 431: the head, with its request line, is too large.
     HeadTooLarge,
     /// No answer: the first head was not there in time.
     HeadTimeout,
 }
 
-const REFUSALS: [Refusal; 4] = [Refusal::BadRequest, Refusal::UriTooLong, Refusal::HeadTooLarge, Refusal::HeadTimeout];
+const REFUSALS: [Refusal; 3] = [Refusal::BadRequest, Refusal::HeadTooLarge, Refusal::HeadTimeout];
 
 /// A histogram of atomic counters; prometheus-client's own takes a lock for each observation.
 #[derive(Clone, Debug, Default)]
@@ -181,7 +179,6 @@ impl Refusal {
     const fn as_str(self) -> &'static str {
         match self {
             Self::BadRequest => "bad_request",
-            Self::UriTooLong => "uri_too_long",
             Self::HeadTooLarge => "head_too_large",
             Self::HeadTimeout => "head_timeout",
         }

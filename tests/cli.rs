@@ -1,0 +1,72 @@
+//! The command line: what is wrong is one line, and an exit status.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::{net::TcpListener, process::Output};
+
+use common::{Dir, Server, command};
+
+fn run(arguments: &[&str]) -> Output {
+    command().args(arguments).output().unwrap()
+}
+
+fn refused(arguments: &[&str], status: i32, message: &str) {
+    let output = run(arguments);
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(status), "{arguments:?}: {text}");
+    assert_eq!(text.lines().count(), 1, "{text}");
+    assert!(text.starts_with("maintenance-mode: ") && text.contains(message), "{text}");
+}
+
+#[test]
+fn what_is_wrong_is_named() {
+    refused(&["--maintenance-mode=on"], 64, r#"MAINTENANCE_MODE is "on" in the flag: it may be true or false"#);
+    refused(&["--colour", "red"], 64, "there is no flag --colour");
+    refused(&["serve"], 64, "\"serve\" is not understood");
+    refused(&["--pages-dir=/nonexistent"], 64, "PAGES_DIR: /nonexistent cannot be read");
+    refused(&["--config-dir=/nonexistent"], 64, "CONFIG_DIR: /nonexistent cannot be read");
+    let pages = Dir::new();
+    pages.write("maintenance.html", "{{ titel }}");
+    refused(&["--pages-dir", pages.str()], 64, "maintenance.html:1");
+    let config = Dir::new();
+    config.write("RETRY_AFTER", "soon");
+    refused(&["--config-dir", config.str()], 64, r#"RETRY_AFTER is "soon" in the config directory"#);
+}
+
+#[test]
+fn a_port_in_use_is_one_line() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    refused(&["--listen", &address], 1, &format!("LISTEN cannot be {address}: Address already in use"));
+    refused(&["--listen=127.0.0.1:0", "--management-listen", &address], 1, "MANAGEMENT_LISTEN cannot be ");
+}
+
+#[test]
+fn a_good_file_stands_before_a_wrong_environment() {
+    let config = Dir::new();
+    config.write("MAINTENANCE_MODE", "true");
+    let server = Server::start(&["--maintenance-mode=on", "--config-dir", config.str()]);
+    assert_eq!(server.get("/").status, 503);
+}
+
+#[test]
+fn a_probe_tells_by_its_exit_status() {
+    let server = Server::start(&["--maintenance-mode=true"]);
+    let status = |path: &str| run(&["probe", &format!("http://{}{path}", server.management)]).status.code();
+    assert_eq!(status("/livez"), Some(0));
+    assert_eq!(status("/readyz"), Some(1));
+    assert_eq!(status("/readyz?exclude=maintenance"), Some(0));
+    refused(&["probe", "https://localhost/"], 64, "it may be http://HOST[:PORT]/PATH");
+}
+
+#[test]
+fn help_and_version_are_printed() {
+    let version = run(&["--version"]);
+    assert_eq!(
+        String::from_utf8(version.stdout).unwrap(),
+        concat!("maintenance-mode ", env!("CARGO_PKG_VERSION"), "\n")
+    );
+    let help = String::from_utf8(run(&["--help"]).stdout).unwrap();
+    assert!(help.contains("--maintenance-mode, MAINTENANCE_MODE, live"), "{help}");
+}
