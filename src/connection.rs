@@ -53,11 +53,13 @@ pub trait Handler: Send + Sync + 'static {
 pub async fn serve(stream: TcpStream, peer: SocketAddr, slot: &Slot, handler: &impl Handler) {
     // A socket that takes no options is about to fail anyway.
     let _ = prepare(&stream);
-    // The socket is handed to hyper at its first byte: until then it costs no buffers.
-    let first_byte = timeout(FIRST_BYTE, stream.readable());
+    // The socket is handed to hyper at its first byte: until then it costs no buffers. A peek, as a socket may be
+    // called readable when nothing has come.
+    let mut byte = [0];
+    let first_byte = timeout(FIRST_BYTE, stream.peek(&mut byte));
     let came = select! {
         biased;
-        came = first_byte => matches!(came, Ok(Ok(()))),
+        came = first_byte => matches!(came, Ok(Ok(1))),
         () = slot.told_to_close() => false,
     };
     if came {

@@ -20,6 +20,8 @@ use tokio::{
 
 /// While every slot is busy, how often to look whether one has become idle.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
+/// How long a connection that was told to close may take before another is told.
+const CLOSING: Duration = Duration::from_secs(1);
 
 /// The slots of a port.
 #[derive(Debug)]
@@ -79,8 +81,8 @@ impl Slots {
             if let Ok(permit) = self.permits.clone().try_acquire_owned() {
                 break permit;
             }
-            self.shed();
-            if let Ok(Ok(permit)) = timeout(LOOK_AGAIN, self.permits.clone().acquire_owned()).await {
+            let patience = if self.shed() { CLOSING } else { LOOK_AGAIN };
+            if let Ok(Ok(permit)) = timeout(patience, self.permits.clone().acquire_owned()).await {
                 break permit;
             }
         };
@@ -115,15 +117,14 @@ impl Slots {
         self.lock().len()
     }
 
-    fn shed(&self) {
+    /// Tells one connection to close. Returns whether there is one that could be told.
+    fn shed(&self) -> bool {
         let open = self.lock();
         let candidates = open.values().filter(|it| !it.told_to_close.load(Ordering::Relaxed));
         let doing = |it: &Arc<State>| it.doing.load(Ordering::Relaxed);
         // Numbers rise with age, and of equals `min_by_key` takes the first.
         let chosen = candidates.filter(|it| doing(it) != BUSY).min_by_key(|it| doing(it));
-        if let Some(state) = chosen {
-            state.tell_to_close();
-        }
+        chosen.inspect(|state| state.tell_to_close()).is_some()
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Arc<State>>> {
