@@ -148,14 +148,15 @@ impl Bound {
         shutdown.await;
         shared.draining.store(true, Ordering::Relaxed);
         let (delay, limit) = (settings.shutdown_delay, settings.shutdown_timeout);
-        let message = format!("draining: connections are taken for {delay:?} more, then have {limit:?} to end");
+        let (more, end) = (delay.as_secs(), limit.as_secs());
+        let message = format!("draining: connections are taken for {more} s more, then have {end} s to end");
         shared.log.event(Level::Info, &message);
         sleep(delay).await;
 
         let deadline = Instant::now() + limit;
         let left = users.close(limit).await;
         if left > 0 {
-            let message = format!("{left} connections did not end within SHUTDOWN_TIMEOUT ({limit:?}) and are cut");
+            let message = format!("{left} connections did not end within SHUTDOWN_TIMEOUT ({end} s) and are cut");
             shared.log.event(Level::Warn, &message);
         }
         management.close(MANAGEMENT_DRAIN.min(deadline.saturating_duration_since(Instant::now()))).await;
