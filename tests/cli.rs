@@ -70,3 +70,22 @@ fn help_and_version_are_printed() {
     let help = String::from_utf8(run(&["--help"]).stdout).unwrap();
     assert!(help.contains("--maintenance-mode, MAINTENANCE_MODE, live"), "{help}");
 }
+
+#[test]
+fn the_documentation_has_every_setting_as_the_help_has_it() {
+    let help = String::from_utf8(run(&["--help"]).stdout).unwrap();
+    let documented = include_str!("../docs/configuration.md");
+    let mut lines = help.lines().skip_while(|line| !line.starts_with("  --"));
+    let mut settings = 0;
+    while let (Some(name), Some(what), Some(rest)) = (lines.next(), lines.next(), lines.next()) {
+        let (name, live) = name.strip_suffix(", live").map_or((name, ""), |name| (name, "yes"));
+        let name = name.rsplit(' ').next().unwrap();
+        let (may_be, default) = rest.trim().split_once("; default ").unwrap();
+        let default = if default == "none" { default.to_owned() } else { format!("`{}`", default.trim_matches('"')) };
+        let row = format!("| `{name}` | {default} | {live} | {may_be} | {} |", what.trim());
+        let row = row.replace("|  |", "| |");
+        assert!(documented.replace("|  |", "| |").contains(&row), "docs/configuration.md lacks {row}");
+        settings += 1;
+    }
+    assert!(settings > 10, "{help}");
+}
