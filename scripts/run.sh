@@ -11,6 +11,8 @@ cargo build --release
 server=${CARGO_TARGET_DIR:-target}/release/maintenance-mode
 export CONFIG_DIR=$config LOG_FORMAT=text SHUTDOWN_DELAY=0 SHUTDOWN_TIMEOUT=2
 
+# Process groups of their own: Ctrl-C reaches this script alone, which then tells each server once.
+set -m
 pids=()
 # shellcheck disable=SC2329,SC2317 # the trap calls it
 end() {
