@@ -5,7 +5,7 @@ export IMAGE
 # The helm family, kubectl and their like, where ci/tools/build has put them; what is on PATH before comes first.
 export PATH := $(PATH):$(CURDIR)/.bin:$(or $(MAINTENANCE_MODE_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/maintenance-mode)/bin
 
-.PHONY: help run test lint fmt image tools kind-up kind-down maintenance-on maintenance-off status e2e
+.PHONY: help run test lint fmt image tools kind-up kind-down maintenance-on maintenance-off status bench e2e
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ tools: ## build the tools of the chart tests that are not on PATH
 
 fmt: ## format the Rust code
 	cargo fmt --all
+
+bench: ## requests a second against nginx, as a ratio
+	@ci/bench
 
 e2e: ## the proof on a real cluster: that of E2E_KUBECONFIG, else that of `make kind-up`
 	@if [ -z "$$E2E_KUBECONFIG" ]; then ci/demo up && environment=$$(ci/demo env) && eval "$$environment"; fi && ci/chart/dry-run && cargo run --locked --release --package e2e
