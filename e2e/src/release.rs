@@ -146,6 +146,12 @@ impl<'a> Release<'a> {
         Ok(pods.into_iter().filter(|pod| !pod.terminating).map(|pod| pod.name).collect())
     }
 
+    /// Names of the pods that are Ready and not going away, sorted.
+    pub(crate) async fn serving(&self, component: &str) -> Outcome<Vec<String>> {
+        let pods = self.pods(component).await?.into_iter().filter(|pod| pod.ready && !pod.terminating);
+        Ok(pods.map(|pod| pod.name).collect())
+    }
+
     /// Waits until the HPA has raised the user tier to its default minimum, and nothing else is left.
     pub(crate) async fn two_user_pods(&self) -> Outcome<()> {
         wait_for("two Ready user pods and no other", Duration::from_secs(90), async || {
