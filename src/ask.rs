@@ -13,6 +13,8 @@ pub struct Ask<'r> {
     pub route: Route,
     /// The method's meaning.
     pub verb: Verb,
+    /// The path as the client wrote it.
+    pub path: &'r str,
     /// The raw query, or nothing.
     pub query: &'r str,
     /// The content coding that the client likes best of those we have.
@@ -66,6 +68,7 @@ impl<'r> Ask<'r> {
         Self {
             route: Route::of(request.uri().path()),
             verb: Verb::of(request.method()),
+            path: request.uri().path(),
             query: request.uri().query().unwrap_or_default(),
             coding: Coding::preferred(request.headers()),
             if_none_match: request.headers().get_all(IF_NONE_MATCH),
@@ -95,12 +98,6 @@ impl Route {
             "/metrics" => Self::Metrics,
             _ => Self::Other,
         }
-    }
-
-    /// Whether a prober asks it, which the access log leaves out.
-    #[must_use]
-    pub const fn is_probe(self) -> bool {
-        matches!(self, Self::Livez | Self::Readyz)
     }
 }
 

@@ -7,6 +7,8 @@ use std::{
     process::ExitCode,
 };
 
+use http::StatusCode;
+
 use crate::{
     probe_client::Failure,
     settings::{Invalid, Sources, help},
@@ -17,8 +19,13 @@ use crate::{
 pub enum Command {
     /// Serve, with these settings.
     Serve(Sources),
-    /// Ask a URL, and say by the exit status whether it answers 2xx.
-    Probe(String),
+    /// Ask a URL, and say by the exit status whether it answers as wanted.
+    Probe {
+        /// What to ask.
+        url: String,
+        /// The status that is a success; `None`: any 2xx.
+        wanted: Option<StatusCode>,
+    },
     /// Print the help.
     Help,
     /// Print the version.
@@ -32,7 +39,8 @@ const USAGE: &str = "\
 Answers 503 with a page that helps while an application is under maintenance.
 
 usage: maintenance-mode [--SETTING VALUE | --SETTING=VALUE]...
-       maintenance-mode probe URL   exit status 0 if http://URL answers 2xx, else 1
+       maintenance-mode probe [--status CODE] URL
+           exit status 0 if an http: URL answers 2xx, or CODE, or a tcp: URL can be connected to; else 1
        maintenance-mode --help | --version
 
 settings, as flag and environment variable; a live one may also be a file in CONFIG_DIR,
@@ -57,12 +65,7 @@ impl Command {
             match argument.as_str() {
                 "--help" | "-h" => return Ok(Self::Help),
                 "--version" | "-V" => return Ok(Self::Version),
-                "probe" if first => {
-                    return match (arguments.next().transpose()?, arguments.next()) {
-                        (Some(url), None) => Ok(Self::Probe(url)),
-                        _ => Err(Misuse("probe takes one URL".into())),
-                    };
-                }
+                "probe" if first => return Self::parse_probe(&arguments.collect::<Result<Vec<_>, _>>()?),
                 _ => {}
             }
             let Some(flag) = argument.strip_prefix("--") else {
@@ -79,6 +82,18 @@ impl Command {
             first = false;
         }
         Ok(Self::Serve(sources.with_environment(environment)?))
+    }
+
+    fn parse_probe(arguments: &[String]) -> Result<Self, Misuse> {
+        let (wanted, url) = match arguments {
+            [url] => (None, url),
+            [flag, code, url] if flag == "--status" => {
+                let status = code.parse().map_err(|_| Misuse(format!("--status is {code:?}: it may be 100 to 999")))?;
+                (Some(status), url)
+            }
+            _ => return Err(Misuse("probe takes one URL, and before it --status CODE".into())),
+        };
+        Ok(Self::Probe { url: url.clone(), wanted })
     }
 }
 
@@ -180,8 +195,9 @@ mod tests {
             (&["--tier"], "--tier lacks its value"),
             (&["--colour", "red"], "there is no flag --colour: --help lists them"),
             (&["--tier=user", "--tier=user"], "--tier is given twice"),
-            (&["probe"], "probe takes one URL"),
-            (&["probe", "a", "b"], "probe takes one URL"),
+            (&["probe"], "probe takes one URL, and before it --status CODE"),
+            (&["probe", "a", "b"], "probe takes one URL, and before it --status CODE"),
+            (&["probe", "--status", "5x3", "http://a/"], "--status is \"5x3\": it may be 100 to 999"),
         ] {
             assert_eq!(parse(arguments).unwrap_err(), error);
         }
@@ -195,6 +211,10 @@ mod tests {
         }
         assert!(matches!(parse(&["--help"]), Ok(Command::Help)));
         assert!(matches!(parse(&["-V"]), Ok(Command::Version)));
-        assert!(matches!(parse(&["probe", "http://a/"]), Ok(Command::Probe(url)) if url == "http://a/"));
+        assert!(
+            matches!(parse(&["probe", "http://a/"]), Ok(Command::Probe { url, wanted: None }) if url == "http://a/")
+        );
+        let Ok(Command::Probe { wanted, .. }) = parse(&["probe", "--status", "503", "http://a/"]) else { panic!() };
+        assert_eq!(wanted, Some(StatusCode::SERVICE_UNAVAILABLE));
     }
 }

@@ -10,6 +10,8 @@
 //! | user tier, any other path | 404 | 503, the page |
 //! | `/livez`, `/health`, `/healthz` (GET, HEAD; else 405) | 200 | 200 |
 //! | `/readyz`, `/ready` (the same) | 200 | 503 |
+//! | user tier, `HEALTH_PATH` (the same) | 200 | 200 |
+//! | user tier with `STANDBY`, any path but `HEALTH_PATH` | – | 503, the page |
 //! | admin tier, GET and HEAD of `/` and `/admin` (else 405) | 200 | 200 |
 //! | admin tier, any other path | 404 | 404 |
 //! | management port, `/metrics` (GET, HEAD; else 405) | 200 | 200 |

@@ -29,7 +29,7 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<(), End> {
     let sources = match command {
         Command::Serve(sources) => sources,
-        Command::Probe(url) => return cli::print(&probe_client::probe(&url)?),
+        Command::Probe { url, wanted } => return cli::print(&probe_client::probe(&url, wanted)?),
         Command::Help => return cli::print(&cli::usage()),
         Command::Version => return cli::print(cli::VERSION),
     };

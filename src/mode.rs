@@ -17,7 +17,7 @@ pub enum Mode {
 /// nothing but a caller ever reads one.
 #[must_use]
 pub fn at(settings: &Settings, _now: Timestamp) -> Mode {
-    if settings.maintenance_mode.is_on() == Some(true) { Mode::Maintenance } else { Mode::Normal }
+    if settings.standby || settings.maintenance_mode.is_on() == Some(true) { Mode::Maintenance } else { Mode::Normal }
 }
 
 impl Mode {

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::Uri;
+use http::{StatusCode, Uri};
 
 /// For the name, the connection and the answer together; Kubernetes' and Docker's checks end about then.
 const TIME_LIMIT: Duration = Duration::from_secs(5);
@@ -23,47 +23,65 @@ pub enum Failure {
     Answer(String),
 }
 
-/// Asks a URL and returns the status line of a 2xx answer.
+/// Asks a URL and returns the status line, if the status is `wanted`, or 2xx where nothing is wanted. Of a tcp: URL it
+/// returns whom it could connect to.
 ///
 /// # Errors
 /// See [`Failure`].
-pub fn probe(url: &str) -> Result<String, Failure> {
+pub fn probe(url: &str, wanted: Option<StatusCode>) -> Result<String, Failure> {
     let uri: Uri = url.parse().map_err(|error| Failure::Url(format!("{url:?} is no URL: {error}")))?;
-    let host = match (uri.scheme_str(), uri.host()) {
-        (Some("http"), Some(host)) => host,
-        _ => return Err(Failure::Url(format!("{url:?} cannot be probed: it may be http://HOST[:PORT]/PATH"))),
+    let deadline = Instant::now() + TIME_LIMIT;
+    let host = match (uri.scheme_str(), uri.host(), uri.port_u16()) {
+        (Some("http"), Some(host), _) => host,
+        (Some("tcp"), Some(host), Some(port)) => {
+            let stream = connect(host, port, deadline).and_then(|it| it.peer_addr());
+            let peer = stream.map_err(|error| Failure::Answer(format!("{url} cannot be connected to: {error}")))?;
+            return Ok(format!("connected to {peer}"));
+        }
+        _ => {
+            let may_be = "it may be http://HOST[:PORT]/PATH or tcp://HOST:PORT";
+            return Err(Failure::Url(format!("{url:?} cannot be probed: {may_be}")));
+        }
     };
     let target = uri.path_and_query().map_or("/", |it| it.as_str());
     let authority = uri.authority().map_or(host, |it| it.as_str());
-    let status = ask(host, uri.port_u16().unwrap_or(80), authority, target)
+    let status = connect(host, uri.port_u16().unwrap_or(80), deadline)
+        .and_then(|stream| ask(stream, authority, target, deadline))
         .map_err(|error| Failure::Answer(format!("{url} does not answer: {error}")))?;
     // "HTTP/1.1 200 OK"
     match status.strip_prefix("HTTP/1.").and_then(|it| it.get(2..5)) {
-        Some(code) if code.starts_with('2') => Ok(status),
+        Some(code) if wanted.map_or(code.starts_with('2'), |it| code == it.as_str()) => Ok(status),
         _ => Err(Failure::Answer(format!("{url} answers {status:?}"))),
     }
 }
 
-/// The status line of the answer to a GET.
-fn ask(host: &str, port: u16, authority: &str, target: &str) -> std::io::Result<String> {
-    let deadline = Instant::now() + TIME_LIMIT;
-    let left = || deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+/// What is left of the time; a time limit of zero would be an error.
+fn left(deadline: Instant) -> Duration {
+    deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1))
+}
+
+/// A connection to the first address of the host that takes it.
+fn connect(host: &str, port: u16, deadline: Instant) -> std::io::Result<TcpStream> {
     let mut result = Err(std::io::Error::other("the name has no address"));
     for address in (host.trim_matches(['[', ']']), port).to_socket_addrs()? {
-        result = TcpStream::connect_timeout(&address, left());
+        result = TcpStream::connect_timeout(&address, left(deadline));
         if result.is_ok() {
             break;
         }
     }
-    let mut stream = result?;
-    stream.set_write_timeout(Some(left()))?;
+    result
+}
+
+/// The status line of the answer to a GET.
+fn ask(mut stream: TcpStream, authority: &str, target: &str, deadline: Instant) -> std::io::Result<String> {
+    stream.set_write_timeout(Some(left(deadline)))?;
     let agent = concat!("maintenance-mode/", env!("CARGO_PKG_VERSION"));
     let head =
         format!("GET {target} HTTP/1.1\r\nHost: {authority}\r\nUser-Agent: {agent}\r\nConnection: close\r\n\r\n");
     stream.write_all(head.as_bytes())?;
     let mut line = Vec::new();
     while !line.ends_with(b"\n") && line.len() < STATUS_LINE {
-        stream.set_read_timeout(Some(left()))?;
+        stream.set_read_timeout(Some(left(deadline)))?;
         let mut byte = [0];
         if stream.read(&mut byte)? == 0 {
             break;
@@ -79,7 +97,7 @@ mod tests {
 
     use super::*;
 
-    fn probe_of(answer: &'static str) -> Result<String, Failure> {
+    fn probe_of(answer: &'static str, wanted: Option<StatusCode>) -> Result<String, Failure> {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/livez", listener.local_addr().unwrap());
         let server = thread::spawn(move || {
@@ -89,26 +107,42 @@ mod tests {
             stream.write_all(answer.as_bytes()).unwrap();
             String::from_utf8_lossy(&head[..read]).into_owned()
         });
-        let result = probe(&url);
+        let result = probe(&url, wanted);
         assert!(server.join().unwrap().starts_with("GET /livez HTTP/1.1\r\nHost: 127.0.0.1:"));
         result
     }
 
     #[test]
     fn only_2xx_is_a_success() {
-        assert_eq!(probe_of("HTTP/1.1 200 OK\r\n\r\n").unwrap(), "HTTP/1.1 200 OK");
-        assert_eq!(probe_of("HTTP/1.0 204 No Content\r\n\r\n").unwrap(), "HTTP/1.0 204 No Content");
+        assert_eq!(probe_of("HTTP/1.1 200 OK\r\n\r\n", None).unwrap(), "HTTP/1.1 200 OK");
+        assert_eq!(probe_of("HTTP/1.0 204 No Content\r\n\r\n", None).unwrap(), "HTTP/1.0 204 No Content");
         for answer in ["HTTP/1.1 503 Service Unavailable\r\n\r\n", "HTTP/1.1 302 Found\r\n\r\n", "SSH-2.0-x\r\n", ""] {
-            assert!(matches!(probe_of(answer), Err(Failure::Answer(_))), "{answer}");
+            assert!(matches!(probe_of(answer, None), Err(Failure::Answer(_))), "{answer}");
         }
     }
 
     #[test]
+    fn or_the_status_that_is_wanted_alone() {
+        let wanted = Some(StatusCode::SERVICE_UNAVAILABLE);
+        assert!(probe_of("HTTP/1.1 503 Service Unavailable\r\n\r\n", wanted).is_ok());
+        assert!(matches!(probe_of("HTTP/1.1 200 OK\r\n\r\n", wanted), Err(Failure::Answer(_))));
+    }
+
+    #[test]
+    fn a_tcp_url_is_connected_to() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        assert_eq!(probe(&format!("tcp://{address}"), None).unwrap(), format!("connected to {address}"));
+        drop(listener);
+        assert!(matches!(probe(&format!("tcp://{address}"), None), Err(Failure::Answer(_))));
+    }
+
+    #[test]
     fn what_cannot_be_asked_is_told_apart() {
-        for url in ["https://localhost/", "localhost:80", "/livez", "http://"] {
-            assert!(matches!(probe(url), Err(Failure::Url(_))), "{url}");
+        for url in ["https://localhost/", "localhost:80", "/livez", "http://", "tcp://localhost"] {
+            assert!(matches!(probe(url, None), Err(Failure::Url(_))), "{url}");
         }
         let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        assert!(matches!(probe(&format!("http://{free}/")), Err(Failure::Answer(_))));
+        assert!(matches!(probe(&format!("http://{free}/"), None), Err(Failure::Answer(_))));
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     mode::{self, Mode},
     pages::Page,
     probes::{self, Check},
-    settings::Tier,
+    settings::{Settings, Tier},
     snapshot::Snapshot,
 };
 
@@ -23,13 +23,26 @@ pub struct Moment {
     pub draining: bool,
 }
 
+/// The probes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Probe {
+    /// Whether this process should go on.
+    Livez,
+    /// Whether users should be sent here.
+    Readyz,
+    /// The same, but for maintenance: for a load balancer that must keep sending users, as they are to get the page.
+    Health,
+}
+
 /// What the users' port answers.
 #[must_use]
 pub fn respond<'s>(ask: &Ask<'_>, moment: &Moment, snapshot: &'s Snapshot) -> Answer<'s> {
     let Snapshot { settings, bodies, retry_after } = snapshot;
     let mode = mode::at(settings, moment.now);
+    if let Some(which) = users_probe(ask, settings) {
+        return probe(which, ask, moment, snapshot);
+    }
     match (ask.route, ask.verb, settings.tier, mode) {
-        (Route::Livez | Route::Readyz, ..) => probe(ask, moment, snapshot),
         (_, _, Tier::User, Mode::Maintenance) => {
             Answer::Maintenance { page: &bodies.maintenance, coding: ask.coding, retry_after }
         }
@@ -38,12 +51,27 @@ pub fn respond<'s>(ask: &Ask<'_>, moment: &Moment, snapshot: &'s Snapshot) -> An
         (Route::Home, Verb::Other, Tier::User, Mode::Normal) => Answer::MethodNotAllowed("GET, HEAD, OPTIONS"),
         (Route::Home | Route::Admin, Verb::Read, Tier::Admin, _) => page(ask, &bodies.admin, Caching::Never),
         (Route::Home | Route::Admin, _, Tier::Admin, _) => Answer::MethodNotAllowed("GET, HEAD"),
-        (Route::Admin | Route::Metrics | Route::Other, ..) => Answer::Page {
+        (Route::Admin | Route::Livez | Route::Readyz | Route::Metrics | Route::Other, ..) => Answer::Page {
             status: StatusCode::NOT_FOUND,
             page: &bodies.not_found,
             coding: ask.coding,
             caching: Caching::Revalidate,
         },
+    }
+}
+
+/// The probe that a request is where users come in, if it is one: the access log leaves it out.
+///
+/// A standby answers none but its health path, as the probes' paths are the application's own there: its `/health`
+/// must not look healthy while it is away.
+#[must_use]
+pub fn users_probe(ask: &Ask<'_>, settings: &Settings) -> Option<Probe> {
+    match ask.route {
+        _ if settings.health_path.as_deref() == Some(ask.path) => Some(Probe::Health),
+        _ if settings.standby => None,
+        Route::Livez => Some(Probe::Livez),
+        Route::Readyz => Some(Probe::Readyz),
+        _ => None,
     }
 }
 
@@ -55,7 +83,8 @@ pub fn respond_management<'s>(
     metrics: impl FnOnce(Mode) -> String,
 ) -> Answer<'s> {
     match (ask.route, ask.verb) {
-        (Route::Livez | Route::Readyz, _) => probe(ask, moment, snapshot),
+        (Route::Livez, _) => probe(Probe::Livez, ask, moment, snapshot),
+        (Route::Readyz, _) => probe(Probe::Readyz, ask, moment, snapshot),
         (Route::Metrics, Verb::Read) => Answer::Metrics(metrics(mode::at(&snapshot.settings, moment.now))),
         (Route::Metrics, _) => Answer::MethodNotAllowed("GET, HEAD"),
         (Route::Home | Route::Admin | Route::Other, _) => Answer::NotFound,
@@ -71,7 +100,7 @@ fn page<'s>(ask: &Ask<'_>, page: &'s Page, caching: Caching) -> Answer<'s> {
     }
 }
 
-fn probe<'s>(ask: &Ask<'_>, moment: &Moment, snapshot: &Snapshot) -> Answer<'s> {
+fn probe<'s>(which: Probe, ask: &Ask<'_>, moment: &Moment, snapshot: &Snapshot) -> Answer<'s> {
     if ask.verb != Verb::Read {
         return Answer::MethodNotAllowed("GET, HEAD");
     }
@@ -83,10 +112,10 @@ fn probe<'s>(ask: &Ask<'_>, moment: &Moment, snapshot: &Snapshot) -> Answer<'s> 
         Check { name: "shutdown", ok: !moment.draining },
         Check { name: "maintenance", ok: !closed },
     ];
-    let report = if ask.route == Route::Livez {
-        probes::run("livez", ask.query, &checks[..1])
-    } else {
-        probes::run("readyz", ask.query, &checks)
+    let report = match which {
+        Probe::Livez => probes::run("livez", ask.query, &checks[..1]),
+        Probe::Readyz => probes::run("readyz", ask.query, &checks),
+        Probe::Health => probes::run("health", ask.query, &checks[..2]),
     };
     Answer::Probe { ok: report.ok, text: report.text }
 }
@@ -106,7 +135,11 @@ mod tests {
     const NOW: Moment = Moment { now: Timestamp::UNIX_EPOCH, draining: false };
 
     fn snapshot(tier: &str, mode: &str) -> Snapshot {
-        let environment = [("TIER".into(), tier.into()), ("MAINTENANCE_MODE".into(), mode.into())];
+        snapshot_of(&[("TIER", tier), ("MAINTENANCE_MODE", mode)])
+    }
+
+    fn snapshot_of(environment: &[(&str, &str)]) -> Snapshot {
+        let environment = environment.iter().map(|&(name, value)| (name.into(), value.into()));
         let sources = Sources::default().with_environment(environment).unwrap();
         let settings = sources.resolve(&Files::default()).unwrap();
         let facts = Facts { pod: "pod".into(), started_at: NOW.now, since: NOW.now, reload_error: String::new() };
@@ -159,6 +192,38 @@ mod tests {
             let response = ask(tier, mode, request, &[]);
             let told = response.headers().get(header::ALLOW).map(|it| it.to_str().unwrap());
             assert_eq!((response.status().as_u16(), told), (status, allow), "{tier} {mode} {request}");
+        }
+    }
+
+    #[test]
+    fn a_standby_is_the_page_on_every_path_but_its_health() {
+        let standby = snapshot_of(&[("STANDBY", "true"), ("MAINTENANCE_MODE", "false"), ("HEALTH_PATH", "/lb")]);
+        let status = |request: &str, draining| {
+            let (method, target) = request.split_once(' ').unwrap();
+            let request = Request::builder().method(method).uri(target).body(()).unwrap();
+            let moment = Moment { draining, ..NOW };
+            let response = respond(&Ask::of(&request), &moment, &standby).into_response(false);
+            (response.status().as_u16(), response.headers().contains_key("maintenance-mode"))
+        };
+        for path in ["/", "/health", "/healthz", "/livez", "/ready", "/readyz?exclude=maintenance", "/lb/", "/any"] {
+            assert_eq!(status(&format!("GET {path}"), false), (503, true), "{path}");
+        }
+        assert_eq!(status("GET /lb?x", false), (200, false));
+        assert_eq!(status("HEAD /lb", true), (503, false), "it is about to end: not here any more");
+        assert_eq!(status("POST /lb", false), (405, false));
+        let request = Request::builder().uri("/readyz?exclude=maintenance").body(()).unwrap();
+        let answer = respond_management(&Ask::of(&request), &NOW, &standby, |_| String::new());
+        assert_eq!(answer.into_response(false).status(), 200, "the kubelet keeps it among the endpoints");
+    }
+
+    #[test]
+    fn a_health_path_is_200_in_either_mode() {
+        for mode in ["true", "false"] {
+            let snapshot = snapshot_of(&[("MAINTENANCE_MODE", mode), ("HEALTH_PATH", "/lb")]);
+            let request = Request::builder().uri("/lb").body(()).unwrap();
+            let ask = Ask::of(&request);
+            assert_eq!(users_probe(&ask, &snapshot.settings), Some(Probe::Health));
+            assert_eq!(respond(&ask, &NOW, &snapshot).into_response(false).status(), 200, "{mode}");
         }
     }
 

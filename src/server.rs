@@ -36,7 +36,7 @@ use crate::{
     connection::{self, Handler},
     log::{Access, Level, Log},
     metrics::{Metrics, Refusal},
-    respond::{Moment, respond, respond_management},
+    respond::{Moment, respond, respond_management, users_probe},
     settings::Settings,
     slots::Slots,
     snapshot::Current,
@@ -284,7 +284,7 @@ impl Handler for Users {
         let response = respond(&ask, &moment, &snapshot).into_response(moment.draining);
         let duration = start.elapsed();
         metrics.request(request.method(), response.status(), duration);
-        if !ask.route.is_probe() {
+        if users_probe(&ask, &snapshot.settings).is_none() {
             log.access(&Access {
                 time: moment.now,
                 tier: snapshot.settings.tier,

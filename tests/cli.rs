@@ -57,7 +57,7 @@ fn a_probe_tells_by_its_exit_status() {
     assert_eq!(status("/livez"), Some(0));
     assert_eq!(status("/readyz"), Some(1));
     assert_eq!(status("/readyz?exclude=maintenance"), Some(0));
-    refused(&["probe", "https://localhost/"], 64, "it may be http://HOST[:PORT]/PATH");
+    refused(&["probe", "https://localhost/"], 64, "it may be http://HOST[:PORT]/PATH or tcp://HOST:PORT");
 }
 
 #[test]

@@ -30,6 +30,11 @@ pub struct Settings {
     pub pages_dir: Option<PathBuf>,
     /// What users are set to get.
     pub maintenance_mode: Switch,
+    /// Whether this server is nothing but the page: in maintenance whatever `maintenance_mode` is, and without the
+    /// probes' paths where users come in.
+    pub standby: bool,
+    /// A path where users come in that tells a load balancer whether to send them here, in either mode.
+    pub health_path: Option<String>,
     /// The heading of the maintenance page.
     pub title: String,
     /// What the maintenance page tells users.
@@ -92,6 +97,8 @@ impl Settings {
             config_dir: None,
             pages_dir: None,
             maintenance_mode: Switch::Off,
+            standby: false,
+            health_path: None,
             title: String::new(),
             message: String::new(),
             contact: String::new(),

@@ -101,6 +101,25 @@ pub static TABLE: &[Setting] = &[
         },
     },
     Setting {
+        name: "STANDBY",
+        default: Some("false"),
+        live: false,
+        secret: false,
+        may_be: "true or false",
+        help: "whether this server stands by for another application: always in maintenance, and where users come in \
+               every path is the page, the probes' too",
+        parse: |s, text| Switch::parse(text).is_on().map(|it| s.standby = it),
+    },
+    Setting {
+        name: "HEALTH_PATH",
+        default: None,
+        live: false,
+        secret: false,
+        may_be: "an absolute path without a query, as in /lb-health",
+        help: "a path where users come in that answers 200 in either mode and 503 during shutdown, for a load balancer",
+        parse: |s, text| path(text).map(|it| s.health_path = Some(it)),
+    },
+    Setting {
         name: "MAINTENANCE_TITLE",
         default: Some("We’ll be right back"),
         live: true,
@@ -213,6 +232,11 @@ fn number(text: &str, least: u32, most: u32) -> Option<u32> {
 
 fn seconds(text: &str) -> Option<Duration> {
     number(text, 0, 3600).map(|it| Duration::from_secs(it.into()))
+}
+
+fn path(text: &str) -> Option<String> {
+    let uri: http::Uri = text.parse().ok()?;
+    (text.starts_with('/') && uri.path() == text).then(|| text.to_owned())
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "the shape of every parser")]
