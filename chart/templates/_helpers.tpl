@@ -35,17 +35,6 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name (.Chart.Version | replace "+" "_") 
 {{- end -}}
 {{- end }}
 
-{{/* route, ingress or none. */}}
-{{- define "maintenance-mode.exposeType" -}}
-{{- if ne .Values.expose.type "auto" -}}
-{{ .Values.expose.type }}
-{{- else if .Capabilities.APIVersions.Has "route.openshift.io/v1" -}}
-route
-{{- else -}}
-ingress
-{{- end -}}
-{{- end }}
-
 {{/*
 The live settings, named as the server names them. What is empty is left out, so
 that the server's own default rules. int64, as a number from a file is a float
@@ -53,7 +42,8 @@ to Helm and would be printed as 3.1536e+07.
 */}}
 {{- define "maintenance-mode.configData" -}}
 {{- $data := dict "RETRY_AFTER" (.Values.maintenance.retryAfter | int64 | toString) }}
-{{- if kindIs "bool" .Values.maintenance.enabled }}
+{{- /* Page pods are always in maintenance: the toggle is elsewhere. */}}
+{{- if and (kindIs "bool" .Values.maintenance.enabled) (eq (include "maintenance-mode.switch" .) "config") }}
 {{- $_ := set $data "MAINTENANCE_MODE" (.Values.maintenance.enabled | toString) }}
 {{- end }}
 {{- with .Values.maintenance.title }}{{ $_ := set $data "MAINTENANCE_TITLE" . }}{{ end }}
@@ -62,9 +52,40 @@ to Helm and would be printed as 3.1536e+07.
 {{- toYaml $data }}
 {{- end }}
 
+{{/* Name of the port where users come in. A Service whose selector is moved finds it by the application's own name. */}}
+{{- define "maintenance-mode.portName" -}}
+{{- if and (eq (include "maintenance-mode.switch" .) "selector") (kindIs "string" .Values.app.targetPort) }}{{ .Values.app.targetPort }}{{ else }}http{{ end -}}
+{{- end }}
+
+{{/* Number of that port; or else its number is the application's. */}}
+{{- define "maintenance-mode.port" -}}
+{{- if and (eq (include "maintenance-mode.switch" .) "selector") (not (kindIs "string" .Values.app.targetPort)) }}{{ .Values.app.targetPort | int64 }}{{ else }}8080{{ end -}}
+{{- end }}
+
+{{/* How a Service is reached from without: (dict "root" $ "tier" "user"). */}}
+{{- define "maintenance-mode.serviceType" -}}
+{{- $service := index .root.Values.service .tier -}}
+type: {{ $service.type | default .root.Values.service.type }}
+{{- with $service.loadBalancerClass }}
+loadBalancerClass: {{ . }}
+{{- end }}
+{{- with $service.loadBalancerSourceRanges }}
+loadBalancerSourceRanges:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
 {{/* The pod's spec: (dict "root" $ "component" "user" "resources" … "readiness" "/readyz"). */}}
 {{- define "maintenance-mode.podSpec" -}}
 {{- $values := .root.Values -}}
+{{- $standby := ne (include "maintenance-mode.switch" .root) "config" -}}
+{{- $port := include "maintenance-mode.port" .root | int64 -}}
+{{- $podSecurityContext := $values.podSecurityContext | default dict -}}
+{{- if lt $port 1024 }}
+{{- /* Who is not root may listen there all the same: a safe sysctl of the pod's own network. */}}
+{{- $low := dict "name" "net.ipv4.ip_unprivileged_port_start" "value" "0" }}
+{{- $podSecurityContext = merge (dict "sysctls" (append ($podSecurityContext.sysctls | default list) $low)) $podSecurityContext }}
+{{- end -}}
 serviceAccountName: {{ include "maintenance-mode.fullname" .root }}
 automountServiceAccountToken: false
 # The server reads its settings from the environment: no names of Services in it.
@@ -75,7 +96,7 @@ imagePullSecrets:
 {{- end }}
 # The delay and the timeout of the server, and 5 seconds before the kubelet kills it.
 terminationGracePeriodSeconds: {{ add $values.shutdown.delay $values.shutdown.timeout 5 }}
-{{- with $values.podSecurityContext }}
+{{- with $podSecurityContext }}
 securityContext:
   {{- toYaml . | nindent 2 }}
 {{- end }}
@@ -109,6 +130,18 @@ containers:
     env:
       - name: TIER
         value: {{ .component }}
+      {{- if $standby }}
+      - name: STANDBY
+        value: "true"
+      {{- end }}
+      {{- with $values.maintenance.healthPath }}
+      - name: HEALTH_PATH
+        value: {{ . | quote }}
+      {{- end }}
+      {{- if ne $port 8080 }}
+      - name: LISTEN
+        value: "[::]:{{ $port }}"
+      {{- end }}
       - name: CONFIG_DIR
         value: /etc/maintenance-mode/config
       - name: SHUTDOWN_DELAY
@@ -118,8 +151,8 @@ containers:
       - name: LOG_FORMAT
         value: {{ $values.logFormat | quote }}
     ports:
-      - name: http
-        containerPort: 8080
+      - name: {{ include "maintenance-mode.portName" .root }}
+        containerPort: {{ $port }}
       - name: management
         containerPort: 9090
     livenessProbe:
