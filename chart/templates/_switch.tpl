@@ -98,6 +98,7 @@ the patches as what toJson takes; without them for the ConfigMap.
 {{- with include "maintenance-mode.door" (dict "root" .root "tier" "admin") }}
 {{- $_ := set $annotations "maintenance-mode/admin-door" . }}
 {{- end }}
+{{- $_ := set $annotations "maintenance-mode/page" (printf "%s-user" (include "maintenance-mode.fullname" .root)) }}
 {{- $_ := set $annotations "maintenance-mode/application" (include "maintenance-mode.applicationServices" .root) }}
 {{- $_ := set $annotations "maintenance-mode/to-normal" (toJson .toNormal) }}
 {{- $_ := set $annotations "maintenance-mode/to-maintenance" (toJson .toMaintenance) }}
