@@ -7,11 +7,13 @@ ENV RUSTFLAGS="-C target-feature=+crt-static -C relocation-model=static"
 # A target of its own, though it is the host's, keeps these flags from procedural macros, which cannot be static.
 RUN rustc -vV | sed -n 's/^host: //p' >/target
 
-# The dependencies alone, so that this layer is built again only when they change. The workspace's other member is
-# not in the image; an empty one satisfies its manifest.
+# The dependencies alone, so that this layer is built again only when they change. The workspace's other members are
+# not in the image; empty ones satisfy their manifests.
 COPY Cargo.toml Cargo.lock ./
 COPY e2e/Cargo.toml e2e/
-RUN mkdir -p src e2e/src && touch src/lib.rs && echo 'fn main() {}' | tee src/main.rs >e2e/src/main.rs \
+COPY e2e/application/Cargo.toml e2e/application/
+RUN mkdir -p src e2e/src e2e/application/src && touch src/lib.rs \
+ && echo 'fn main() {}' | tee src/main.rs e2e/src/main.rs >e2e/application/src/main.rs \
  && cargo build --release --locked --package maintenance-mode --target "$(cat /target)"
 
 COPY build.rs ./

@@ -51,4 +51,4 @@ bench: ## requests a second against nginx, as a ratio
 	@ci/bench
 
 e2e: ## the proof on a real cluster: that of E2E_KUBECONFIG, else that of `make kind-up`
-	@if [ -z "$$E2E_KUBECONFIG" ]; then ci/demo up && environment=$$(ci/demo env) && eval "$$environment"; fi && ci/chart/dry-run && cargo run --locked --release --package e2e
+	@if [ -z "$$E2E_KUBECONFIG" ]; then ci/demo up && ci/demo application && environment=$$(ci/demo env) && eval "$$environment"; fi && ci/chart/dry-run && cargo run --locked --release --package e2e

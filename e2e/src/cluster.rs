@@ -10,6 +10,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 use tokio::time::{sleep, timeout};
 
@@ -33,6 +34,8 @@ pub(crate) struct Cluster {
     pub(crate) ingress: String,
     pub(crate) repository: PathBuf,
     image: (String, String),
+    /// Of the application that is there already.
+    pub(crate) application_image: String,
     /// Directories in which `helm` is version 3 or 4; an error says why there is none.
     helm3: Result<PathBuf, String>,
     helm4: Result<PathBuf, String>,
@@ -158,6 +161,8 @@ impl Cluster {
             ingress: authority(&ingress)?,
             repository: PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/..")),
             image: split_image(&image)?,
+            application_image: env::var("E2E_APPLICATION_IMAGE")
+                .unwrap_or_else(|_| "ghcr.io/maintenance-mode/e2e-application:dev".to_owned()),
             helm3: find_helm(scratch, "HELM3", &["helm3", "helm"], "v3.").await,
             helm4: find_helm(scratch, "HELM4", &["helm"], "v4.").await,
         };
@@ -200,6 +205,27 @@ impl Cluster {
 
     pub(crate) async fn kubectl(&self, arguments: &[&str]) -> Outcome<String> {
         self.try_kubectl(arguments, Duration::from_secs(60)).await?.success()
+    }
+
+    /// `kubectl apply` of one object.
+    pub(crate) async fn apply(&self, object: &Value) -> Outcome<()> {
+        let mut command = self.kubectl_command(&["apply", "--filename", "-"]);
+        let spawned =
+            command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true).spawn();
+        let mut child = spawned.map_err(|error| Failure(format!("kubectl cannot be run: {error}")))?;
+        let text = object.to_string();
+        let fed = async {
+            if let Some(mut input) = child.stdin.take() {
+                input.write_all(text.as_bytes()).await?;
+            }
+            child.wait_with_output().await
+        };
+        let output = timeout(Duration::from_secs(30), fed).await;
+        let output = output.map_err(|_| Failure("kubectl apply had not ended after 30 s".to_owned()))?;
+        let output = output.map_err(|error| Failure(format!("kubectl apply: {error}")))?;
+        let message = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "kubectl apply of {text} failed: {message}");
+        Ok(())
     }
 
     pub(crate) async fn get(&self, arguments: &[&str]) -> Outcome<Value> {

@@ -4,6 +4,7 @@
 //!
 //! - `E2E_KUBECONFIG`, which is required: the cluster;
 //! - `E2E_IMAGE`: an image that the cluster has loaded, by default `ghcr.io/maintenance-mode/maintenance-mode:dev`;
+//! - `E2E_APPLICATION_IMAGE`: that of `e2e/application`, loaded too, by default `ghcr.io/maintenance-mode/e2e-application:dev`;
 //! - `E2E_INGRESS`, else `CLUSTER_INGRESS`: the URL of the Ingress controller;
 //! - `HELM3`, `HELM4`: the two helms, else `helm3` and `helm` from PATH.
 //!
@@ -11,6 +12,7 @@
 
 mod cases;
 mod cluster;
+mod front;
 mod recorder;
 mod release;
 mod report;

@@ -38,6 +38,15 @@ pub(crate) enum Mode {
     Maintenance,
 }
 
+/// Who serves users in normal mode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum User {
+    /// The demo application, which is ours.
+    OfDemo,
+    /// An application of its own, which says so by its header.
+    OfApplication,
+}
+
 /// One request and what came of it.
 #[derive(Clone, Debug)]
 pub(crate) struct Answer {
@@ -70,6 +79,7 @@ struct Target {
     host: String,
     path: &'static str,
     tier: Tier,
+    user: User,
     connection: Connection,
     every: Duration,
 }
@@ -123,7 +133,7 @@ impl Mode {
 
 impl Recorder {
     /// 300 requests a second in all, so that 200 are reached on a busy machine too.
-    pub(crate) fn start(ingress: &str, user_host: &str, admin_host: &str) -> Self {
+    pub(crate) fn start(ingress: &str, user_host: &str, admin_host: &str, user: User) -> Self {
         let answers = Rc::new(RefCell::new(Vec::new()));
         let mut workers = Vec::new();
         let plan = [
@@ -142,6 +152,7 @@ impl Recorder {
                 host: host.to_owned(),
                 path,
                 tier,
+                user,
                 connection,
                 every: Duration::from_secs(1) / a_second,
             };
@@ -150,6 +161,11 @@ impl Recorder {
             }
         }
         Self { started: Instant::now(), answers, workers }
+    }
+
+    /// How many answers there are.
+    pub(crate) fn count(&self) -> usize {
+        self.answers.borrow().len()
     }
 
     /// Every answer to a request that was sent since then.
@@ -225,7 +241,13 @@ async fn work(target: Target, answers: Rc<RefCell<Vec<Answer>>>) {
             if target.connection == Connection::Kept && sender.ready().await.is_ok() {
                 kept = Some(sender);
             }
-            Ok((reply.status, has_marker(&reply.headers)))
+            // Whoever else answers 200 is not who should.
+            let foreign = target.user == User::OfApplication && !reply.headers.contains_key("application");
+            if reply.status == 200 && foreign {
+                Err("200, but not the application's".to_owned())
+            } else {
+                Ok((reply.status, has_marker(&reply.headers)))
+            }
         };
         let outcome = timeout(Duration::from_secs(10), exchange)
             .await

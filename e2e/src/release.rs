@@ -7,7 +7,8 @@ use tokio::time::sleep;
 
 use crate::cluster::{Failure, Helm, Outcome, Output, wait_for};
 use crate::ensure;
-use crate::recorder::{self, Mode, Recorder, Reply};
+use crate::front::Way;
+use crate::recorder::{self, Mode, Recorder, Reply, User};
 use crate::report::Scene;
 
 /// Long enough for a rollout on a busy machine of two cores.
@@ -26,6 +27,8 @@ pub(crate) struct Release<'a> {
     pub(crate) helm: Helm,
     pub(crate) user_host: String,
     pub(crate) admin_host: String,
+    /// How an application that is there already is switched; `None`: the application is the chart's own.
+    pub(crate) way: Option<Way>,
 }
 
 /// A pod as the API server has it.
@@ -51,6 +54,7 @@ impl<'a> Release<'a> {
             user_host: format!("{namespace}-users.test"),
             admin_host: format!("{namespace}-admins.test"),
             namespace,
+            way: None,
         })
     }
 
@@ -186,7 +190,7 @@ impl<'a> Release<'a> {
     }
 
     pub(crate) fn record(&self) -> Recorder {
-        Recorder::start(&self.scene.cluster.ingress, &self.user_host, &self.admin_host)
+        Recorder::start(&self.scene.cluster.ingress, &self.user_host, &self.admin_host, User::OfDemo)
     }
 
     /// Waits until ten answers in a row, each over a connection of its own, are of that mode.

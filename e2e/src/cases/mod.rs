@@ -10,6 +10,7 @@ mod install;
 mod patch;
 mod probes;
 mod scripts;
+mod ten_switches;
 
 use crate::cluster::Outcome;
 use crate::report::Scene;
@@ -21,6 +22,7 @@ pub(crate) struct Case {
 }
 
 pub(crate) const CASES: &[Case] = &[
+    Case { number: 11, name: "ten switches in front of an application that is there already" },
     Case { number: 3, name: "the switch by patch, and patches and upgrades together" },
     Case { number: 2, name: "the switch by Helm, by the command that NOTES prints" },
     Case { number: 6, name: "probes in maintenance, and no restart in 2 minutes" },
@@ -46,6 +48,7 @@ impl Case {
             8 => bad_value::run(scene).await,
             9 => helm_ends::run(scene).await,
             10 => compose::run(scene).await,
+            11 => ten_switches::run(scene).await,
             other => unreachable!("case {other} is not in the table"),
         }
     }

@@ -1,0 +1,175 @@
+//! An application that is there already, and a release that stands in front of it.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::cluster::{Helm, Outcome};
+use crate::recorder::{Mode, Recorder, User};
+use crate::release::Release;
+use crate::report::Scene;
+
+/// The name of the application's Deployment, Service and `Application` header.
+pub(crate) const APPLICATION: &str = "shop";
+
+/// What the toggle moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// The backend of an Ingress.
+    Ingress,
+    /// The backend of an `HTTPRoute`.
+    HttpRoute,
+    /// The selector of a Service, behind an Ingress of someone else.
+    Selector,
+}
+
+impl Way {
+    pub(crate) const ALL: [Self; 3] = [Self::Ingress, Self::HttpRoute, Self::Selector];
+
+    /// Of the namespace and of the figures.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Ingress => "ingress",
+            Self::HttpRoute => "httproute",
+            Self::Selector => "selector",
+        }
+    }
+
+    /// The values that choose it.
+    fn values(self) -> Vec<String> {
+        let values = match self {
+            Self::Ingress => {
+                &["app.existingService.name=shop", "app.existingService.port=8080", "expose.type=ingress"][..]
+            }
+            Self::HttpRoute => &[
+                "app.existingService.name=shop",
+                "app.existingService.port=8080",
+                "expose.type=httpRoute",
+                "expose.parentRefs[0].name=contour",
+                "expose.parentRefs[0].namespace=projectcontour",
+            ],
+            Self::Selector => &[
+                "app.podSelector.app=shop",
+                "app.serviceName=shop",
+                "app.servicePort=8080",
+                "expose.type=ingress",
+                "expose.user.enabled=false",
+            ],
+        };
+        values.iter().map(|&value| value.to_owned()).collect()
+    }
+}
+
+impl<'a> Release<'a> {
+    /// A release in front of an application, which is installed first; `values` are those of the case.
+    pub(crate) async fn in_front(
+        scene: &'a Scene,
+        part: &str,
+        helm: Helm,
+        way: Way,
+        values: &[&str],
+    ) -> Outcome<Release<'a>> {
+        let mut release = Release::prepare(scene, part, helm).await?;
+        release.apply_application(way != Way::Selector).await?;
+        if way == Way::Selector {
+            release.apply(&ingress(&release.namespace, "theirs", &release.user_host)).await?;
+        }
+        release.stand_in_front(way, values, &[]).await?;
+        Ok(release)
+    }
+
+    /// Installs the release in front of an application that is there; `flags` are Helm's.
+    pub(crate) async fn stand_in_front(&mut self, way: Way, values: &[&str], flags: &[&str]) -> Outcome<()> {
+        self.name = "front".to_owned();
+        self.fullname = "front".to_owned();
+        self.way = Some(way);
+        let mut sets = self.scene.cluster.image_values().to_vec();
+        sets.extend(way.values());
+        if way != Way::Selector {
+            sets.push(format!("expose.user.host={}", self.user_host));
+        }
+        sets.push(format!("expose.admin.host={}", self.admin_host));
+        sets.push("expose.admin.path=/".to_owned());
+        sets.extend(values.iter().map(|&value| value.to_owned()));
+        let mut arguments = vec!["upgrade", "--install", &self.name, "./chart", "--wait", "--timeout", "180s"];
+        arguments.extend(flags);
+        arguments.extend(sets.iter().flat_map(|set| ["--set", set.as_str()]));
+        self.run_helm(&arguments).await?.success()?;
+        self.await_users(Mode::Normal, Duration::from_secs(60)).await
+    }
+
+    /// The application: two pods, and its Service unless the chart is to have one.
+    pub(crate) async fn apply_application(&self, service: bool) -> Outcome<()> {
+        self.apply(&deployment(&self.namespace, &self.scene.cluster.application_image)).await?;
+        if service {
+            self.apply(&app_service(&self.namespace)).await?;
+        }
+        self.kubectl(&["rollout", "status", "deployment/shop", "--timeout=60s"]).await.map(drop)
+    }
+
+    pub(crate) async fn apply(&self, object: &Value) -> Outcome<()> {
+        self.scene.cluster.apply(object).await
+    }
+
+    /// Records users and admins who are served by the application, or else by our page.
+    pub(crate) fn record_application(&self) -> Recorder {
+        Recorder::start(&self.scene.cluster.ingress, &self.user_host, &self.admin_host, User::OfApplication)
+    }
+}
+
+fn deployment(namespace: &str, image: &str) -> Value {
+    json!({
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": { "name": APPLICATION, "namespace": namespace },
+        "spec": {
+            "replicas": 2,
+            "selector": { "matchLabels": { "app": APPLICATION } },
+            "template": {
+                "metadata": { "labels": { "app": APPLICATION } },
+                "spec": {
+                    "terminationGracePeriodSeconds": 60,
+                    "securityContext": { "runAsNonRoot": true, "seccompProfile": { "type": "RuntimeDefault" } },
+                    "containers": [{
+                        "name": "application",
+                        "image": image,
+                        "env": [{ "name": "NAME", "value": APPLICATION }],
+                        "ports": [{ "name": "http", "containerPort": 8080 }],
+                        "readinessProbe": { "httpGet": { "path": "/health", "port": "http" }, "periodSeconds": 1 },
+                        "securityContext": {
+                            "allowPrivilegeEscalation": false,
+                            "readOnlyRootFilesystem": true,
+                            "capabilities": { "drop": ["ALL"] },
+                        },
+                    }],
+                },
+            },
+        },
+    })
+}
+
+pub(crate) fn app_service(namespace: &str) -> Value {
+    json!({
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": { "name": APPLICATION, "namespace": namespace },
+        "spec": {
+            "selector": { "app": APPLICATION },
+            "ports": [{ "name": "http", "port": 8080, "targetPort": "http" }],
+        },
+    })
+}
+
+/// An Ingress of the application's own, to its Service.
+pub(crate) fn ingress(namespace: &str, name: &str, host: &str) -> Value {
+    json!({
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "Ingress",
+        "metadata": { "name": name, "namespace": namespace },
+        "spec": { "rules": [{ "host": host, "http": { "paths": [{
+            "path": "/",
+            "pathType": "Prefix",
+            "backend": { "service": { "name": APPLICATION, "port": { "number": 8080 } } },
+        }] } }] },
+    })
+}
