@@ -113,7 +113,12 @@ impl<'a> Release<'a> {
 
     /// Records users and admins who are served by the application, or else by our page.
     pub(crate) fn record_application(&self) -> Recorder {
-        Recorder::start(&self.scene.cluster.ingress, &self.user_host, &self.admin_host, User::OfApplication)
+        Recorder::start(&self.scene.cluster.ingress, &self.user_host, Some(&self.admin_host), User::OfApplication)
+    }
+
+    /// The same before admins have a way in.
+    pub(crate) fn record_users_of_application(&self) -> Recorder {
+        Recorder::start(&self.scene.cluster.ingress, &self.user_host, None, User::OfApplication)
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty};
 use hyper::client::conn::http1::{self, SendRequest};
-use hyper::header::HOST;
+use hyper::header::{HOST, HeaderName};
 use hyper::{HeaderMap, Request};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
@@ -70,6 +70,8 @@ pub(crate) struct Recorder {
     started: Instant,
     answers: Rc<RefCell<Vec<Answer>>>,
     workers: Vec<JoinHandle<()>>,
+    /// Of which each must have been answered.
+    streams: Vec<(Tier, Connection)>,
 }
 
 /// Where one worker sends what, and how often.
@@ -86,9 +88,19 @@ struct Target {
 
 /// One GET over a connection of its own.
 pub(crate) async fn get(ingress: &str, host: &str, path: &str) -> Outcome<Reply> {
+    get_with(ingress, host, path, None).await
+}
+
+/// The same with one more header.
+pub(crate) async fn get_with(
+    ingress: &str,
+    host: &str,
+    path: &str,
+    header: Option<(HeaderName, &str)>,
+) -> Outcome<Reply> {
     let exchange = async {
         let mut sender = connect(ingress).await?;
-        send(&mut sender, host, path).await
+        send(&mut sender, host, path, header).await
     };
     timeout(Duration::from_secs(10), exchange)
         .await
@@ -132,8 +144,9 @@ impl Mode {
 // === impl Recorder ===
 
 impl Recorder {
-    /// 300 requests a second in all, so that 200 are reached on a busy machine too.
-    pub(crate) fn start(ingress: &str, user_host: &str, admin_host: &str, user: User) -> Self {
+    /// 300 requests a second in all, so that 200 are reached on a busy machine too. Without an `admin_host` they are all
+    /// of users.
+    pub(crate) fn start(ingress: &str, user_host: &str, admin_host: Option<&str>, user: User) -> Self {
         let answers = Rc::new(RefCell::new(Vec::new()));
         let mut workers = Vec::new();
         let plan = [
@@ -142,11 +155,13 @@ impl Recorder {
             (Tier::Admin, Connection::Kept, 2, 25),
             (Tier::Admin, Connection::New, 1, 30),
         ];
+        let mut streams = Vec::new();
         for (tier, connection, count, a_second) in plan {
-            let (host, path) = match tier {
-                Tier::User => (user_host, "/"),
-                Tier::Admin => (admin_host, "/admin"),
+            let (tier, host, path) = match (tier, admin_host) {
+                (Tier::Admin, Some(host)) => (Tier::Admin, host, "/admin"),
+                _ => (Tier::User, user_host, "/"),
             };
+            streams.push((tier, connection));
             let target = Target {
                 ingress: ingress.to_owned(),
                 host: host.to_owned(),
@@ -160,7 +175,7 @@ impl Recorder {
                 workers.push(spawn_local(work(target.clone(), Rc::clone(&answers))));
             }
         }
-        Self { started: Instant::now(), answers, workers }
+        Self { started: Instant::now(), answers, workers, streams }
     }
 
     /// How many answers there are.
@@ -178,10 +193,7 @@ impl Recorder {
         let seconds = self.started.elapsed().as_secs_f64();
         let answers = self.since(self.started);
         no_fault(&answers)?;
-        for (tier, connection) in [Tier::User, Tier::Admin]
-            .into_iter()
-            .flat_map(|tier| [Connection::Kept, Connection::New].into_iter().map(move |connection| (tier, connection)))
-        {
+        for &(tier, connection) in &self.streams {
             ensure!(
                 answers.iter().any(|answer| answer.tier == tier && answer.connection == connection),
                 "the recorder has no answer for {tier:?} over {connection:?} connections"
@@ -237,7 +249,7 @@ async fn work(target: Target, answers: Rc<RefCell<Vec<Answer>>>) {
                 Some(sender) if !sender.is_closed() => sender,
                 _ => connect(&target.ingress).await?,
             };
-            let reply = send(&mut sender, &target.host, target.path).await?;
+            let reply = send(&mut sender, &target.host, target.path, None).await?;
             if target.connection == Connection::Kept && sender.ready().await.is_ok() {
                 kept = Some(sender);
             }
@@ -271,9 +283,17 @@ async fn connect(ingress: &str) -> Result<SendRequest<Empty<Bytes>>, String> {
     Ok(sender)
 }
 
-async fn send(sender: &mut SendRequest<Empty<Bytes>>, host: &str, path: &str) -> Result<Reply, String> {
-    let request =
-        Request::get(path).header(HOST, host).body(Empty::new()).map_err(|error| format!("request: {error}"))?;
+async fn send(
+    sender: &mut SendRequest<Empty<Bytes>>,
+    host: &str,
+    path: &str,
+    header: Option<(HeaderName, &str)>,
+) -> Result<Reply, String> {
+    let mut request = Request::get(path).header(HOST, host);
+    if let Some((name, value)) = header {
+        request = request.header(name, value);
+    }
+    let request = request.body(Empty::new()).map_err(|error| format!("request: {error}"))?;
     let response = sender.send_request(request).await.map_err(|error| format!("request: {error}"))?;
     let (head, body) = response.into_parts();
     let body = body.collect().await.map_err(|error| format!("body: {error}"))?.to_bytes();

@@ -190,7 +190,7 @@ impl<'a> Release<'a> {
     }
 
     pub(crate) fn record(&self) -> Recorder {
-        Recorder::start(&self.scene.cluster.ingress, &self.user_host, &self.admin_host, User::OfDemo)
+        Recorder::start(&self.scene.cluster.ingress, &self.user_host, Some(&self.admin_host), User::OfDemo)
     }
 
     /// Waits until ten answers in a row, each over a connection of its own, are of that mode.

@@ -34,11 +34,16 @@ impl Scene {
 
     /// Makes a namespace that lasts as long as the case. Pod Security is enforced in it at its strictest.
     pub(crate) async fn namespace(&self, part: &str) -> Outcome<String> {
-        let name = format!("{}-{part}", self.prefix);
+        let name = self.namespace_name(part);
         self.namespaces.borrow_mut().push(name.clone());
         self.cluster.kubectl(&["create", "namespace", &name]).await?;
         self.cluster.kubectl(&["label", "namespace", &name, "pod-security.kubernetes.io/enforce=restricted"]).await?;
         Ok(name)
+    }
+
+    /// What that namespace is called.
+    pub(crate) fn namespace_name(&self, part: &str) -> String {
+        format!("{}-{part}", self.prefix)
     }
 
     /// Notes what was measured; it is printed under the case.

@@ -1,5 +1,6 @@
 //! The cases, one a file, in the order in which they start: those that wait longest first.
 
+mod adopt;
 mod bad_value;
 mod compose;
 mod endpoints;
@@ -7,10 +8,13 @@ mod helm_ends;
 mod helm_switch;
 mod hpa;
 mod install;
+mod kept_paths;
 mod patch;
 mod probes;
 mod scripts;
 mod ten_switches;
+mod toggle_role;
+mod under_way;
 
 use crate::cluster::Outcome;
 use crate::report::Scene;
@@ -32,6 +36,10 @@ pub(crate) const CASES: &[Case] = &[
     Case { number: 1, name: "install" },
     Case { number: 8, name: "a malformed MAINTENANCE_MODE" },
     Case { number: 4, name: "the switch by the scripts" },
+    Case { number: 13, name: "what was under way when the switch came" },
+    Case { number: 12, name: "taking over an Ingress and a Service, and giving them back" },
+    Case { number: 14, name: "the role of rbac.toggle.subjects" },
+    Case { number: 15, name: "what stays on the application, and one that is not there" },
     Case { number: 7, name: "the HPA under load" },
 ];
 
@@ -49,6 +57,10 @@ impl Case {
             9 => helm_ends::run(scene).await,
             10 => compose::run(scene).await,
             11 => ten_switches::run(scene).await,
+            12 => adopt::run(scene).await,
+            13 => under_way::run(scene).await,
+            14 => toggle_role::run(scene).await,
+            15 => kept_paths::run(scene).await,
             other => unreachable!("case {other} is not in the table"),
         }
     }

@@ -1,0 +1,165 @@
+//! What was under way when the switch came: requests are finished by the application, and connections that do not go
+//! through a proxy stay with it until they close.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::{sleep, timeout};
+
+use crate::cluster::{Failure, Helm, Outcome, all, wait_for};
+use crate::ensure;
+use crate::front::Way;
+use crate::recorder::Mode;
+use crate::release::Release;
+use crate::report::Scene;
+
+/// Of the upload and the download.
+const LENGTH: Duration = Duration::from_secs(30);
+/// Sent each 100 ms.
+const PIECE: [u8; 1000] = [b'x'; 1000];
+
+pub(crate) async fn run(scene: &Scene) -> Outcome<()> {
+    let (own, route, service) = tokio::join!(finished(scene, Way::Ingress), finished(scene, Way::HttpRoute), async {
+        finished(scene, Way::Selector).await?;
+        kept(scene).await
+    },);
+    all([own, route, service])
+}
+
+async fn finished(scene: &Scene, way: Way) -> Outcome<()> {
+    let release = Release::in_front(scene, way.name(), Helm::V4, way, &[]).await?;
+    let told = |Failure(why): Failure| Failure(format!("{}: {why}", way.name()));
+    let (upload, download, switch) = tokio::join!(upload(&release), download(&release), async {
+        sleep(Duration::from_secs(3)).await;
+        release.toggle(Mode::Maintenance).await?;
+        release.users_see(Mode::Maintenance).await
+    });
+    all([upload.map_err(told), download.map_err(told), switch.map_err(told)])?;
+    scene.figure(format!(
+        "{}: an upload and a download of {} s across the switch were finished by the application",
+        way.name(),
+        LENGTH.as_secs()
+    ));
+    Ok(())
+}
+
+async fn upload(release: &Release<'_>) -> Outcome<()> {
+    let mut stream = connect(&release.scene.cluster.ingress).await?;
+    let pieces = usize::try_from(LENGTH.as_millis() / 100).unwrap_or(usize::MAX);
+    let length = pieces * PIECE.len();
+    let head = format!(
+        "POST /upload HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n",
+        release.user_host
+    );
+    let sent = async {
+        stream.write_all(head.as_bytes()).await?;
+        for _ in 0..pieces {
+            stream.write_all(&PIECE).await?;
+            sleep(Duration::from_millis(100)).await;
+        }
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.map(|_| answer)
+    };
+    let answer = timeout(LENGTH * 2, sent).await.map_err(|_| Failure("the upload did not end".to_owned()))?;
+    let answer = answer.map_err(|error| Failure(format!("the upload broke off: {error}")))?;
+    let whole = answer.starts_with("HTTP/1.1 200 ") && answer.contains(&format!("\n{length}\n"));
+    ensure!(whole, "the upload was not finished by the application: {answer}");
+    Ok(())
+}
+
+async fn download(release: &Release<'_>) -> Outcome<()> {
+    let mut stream = connect(&release.scene.cluster.ingress).await?;
+    let head = format!(
+        "GET /stream?seconds={} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",
+        LENGTH.as_secs(),
+        release.user_host
+    );
+    let mut answer = String::new();
+    let read = async {
+        stream.write_all(head.as_bytes()).await?;
+        stream.read_to_string(&mut answer).await
+    };
+    let read = timeout(LENGTH * 2, read).await.map_err(|_| Failure("the download did not end".to_owned()))?;
+    read.map_err(|error| Failure(format!("the download broke off: {error}")))?;
+    ensure!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("end\n"), "the download was not finished");
+    Ok(())
+}
+
+/// A connection through a `NodePort` and an upgraded one, from before the switch until the application restarts.
+async fn kept(scene: &Scene) -> Outcome<()> {
+    let release =
+        Release::in_front(scene, "nodeport", Helm::V4, Way::Selector, &["service.user.type=NodePort"]).await?;
+    let service = release.get(&["service", "shop"]).await?;
+    let port = service["spec"]["ports"][0]["nodePort"].as_u64().unwrap_or_default();
+    let nodes = scene.cluster.get(&["nodes"]).await?;
+    let addresses = nodes["items"][0]["status"]["addresses"].as_array().cloned().unwrap_or_default();
+    let node = addresses.iter().find(|one| one["type"] == "InternalIP").and_then(|one| one["address"].as_str());
+    let node = node.ok_or_else(|| Failure("the first node has no InternalIP".to_owned()))?;
+    let door = format!("{node}:{port}");
+
+    let mut kept =
+        wait_for("the NodePort to answer", Duration::from_secs(20), async || Ok(connect(&door).await.ok())).await?;
+    ensure!(ask(&mut kept).await?.contains("application: shop"), "the application should answer before the switch");
+    let mut upgraded = connect(&door).await?;
+    let upgrade = "GET /echo HTTP/1.1\r\nHost: shop\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n";
+    ensure!(exchange(&mut upgraded, upgrade, "\r\n\r\n").await?.contains(" 101 "), "the connection is not upgraded");
+
+    release.toggle(Mode::Maintenance).await?;
+    let new = async || ask(&mut connect(&door).await?).await;
+    wait_for("new connections to get the page", Duration::from_secs(20), async || {
+        Ok(new().await?.starts_with("HTTP/1.1 503 ").then_some(()))
+    })
+    .await?;
+    sleep(Duration::from_secs(5)).await;
+    let still = ask(&mut kept).await?;
+    ensure!(still.contains("application: shop"), "the kept connection should still be the application's: {still}");
+    ensure!(exchange(&mut upgraded, "hello", "hello").await? == "hello", "the upgraded connection should still echo");
+
+    // The command that ends them.
+    release.kubectl(&["rollout", "restart", "deployment/shop"]).await?;
+    release.kubectl(&["rollout", "status", "deployment/shop", "--timeout=60s"]).await?;
+    for stream in [&mut kept, &mut upgraded] {
+        let end = timeout(Duration::from_secs(70), stream.read(&mut [0; 16])).await;
+        ensure!(matches!(end, Ok(Ok(0) | Err(_))), "a restart of the application should end the connection: {end:?}");
+    }
+    ensure!(new().await?.starts_with("HTTP/1.1 503 "), "who comes back should get the page");
+    scene.figure(
+        "through a NodePort: new connections get the page; a kept and an upgraded one stay with the application until `kubectl rollout restart deployment/shop`",
+    );
+    Ok(())
+}
+
+async fn connect(address: &str) -> Outcome<TcpStream> {
+    let connected = timeout(Duration::from_secs(5), TcpStream::connect(address)).await;
+    let connected = connected.map_err(|_| Failure(format!("{address} does not take a connection")))?;
+    connected.map_err(|error| Failure(format!("{address}: {error}")))
+}
+
+/// One request over a connection that stays open; the head of its answer and what came with it.
+async fn ask(stream: &mut TcpStream) -> Outcome<String> {
+    let answer = exchange(stream, "GET / HTTP/1.1\r\nHost: shop\r\n\r\n", "\r\n\r\n").await?;
+    // The rest of the body, which is short or of no interest.
+    let mut rest = [0; 65536];
+    let _ = timeout(Duration::from_millis(200), stream.read(&mut rest)).await;
+    Ok(answer)
+}
+
+/// Sends, and reads until what came holds `until`.
+async fn exchange(stream: &mut TcpStream, text: &str, until: &str) -> Outcome<String> {
+    let mut answer = Vec::new();
+    let exchanged = async {
+        stream.write_all(text.as_bytes()).await?;
+        loop {
+            let mut piece = [0; 4096];
+            let read = stream.read(&mut piece).await?;
+            answer.extend_from_slice(&piece[..read]);
+            if read == 0 || String::from_utf8_lossy(&answer).contains(until) {
+                return Ok::<_, std::io::Error>(String::from_utf8_lossy(&answer).into_owned());
+            }
+        }
+    };
+    let exchanged = timeout(Duration::from_secs(10), exchanged).await;
+    let exchanged = exchanged.map_err(|_| Failure("no answer within 10 s".to_owned()))?;
+    exchanged.map_err(|error| Failure(format!("the connection broke off: {error}")))
+}
