@@ -248,4 +248,14 @@ mod tests {
         assert!(text.ends_with("# EOF\n"));
         assert!(metrics.text(Mode::Normal).contains("\nmaintenance_mode 0\n"));
     }
+
+    #[test]
+    fn the_chart_is_held_to_what_is_told() {
+        let told = Metrics::new(Tier::User).text(Mode::Normal).replace(env!("CARGO_PKG_VERSION"), "VERSION");
+        // Series of one metric come in any order, so they are kept sorted.
+        let mut told: Vec<_> = told.lines().filter(|it| !it.starts_with('#')).collect();
+        told.sort_unstable();
+        let told = told.join("\n");
+        assert!(include_str!("../ci/chart/metrics.txt").trim_end() == told, "ci/chart/metrics.txt should be\n{told}");
+    }
 }

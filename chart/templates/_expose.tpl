@@ -112,7 +112,7 @@ know no affinity.
 {{- $addresses := $way.allowFrom | join " " }}
 {{- $annotations = merge (dict "haproxy.router.openshift.io/ip_whitelist" $addresses "haproxy.router.openshift.io/ip_allowlist" $addresses) $annotations }}
 {{- end }}
-{{- with $annotations }}{{ toYaml . }}{{ end -}}
+{{- with merge (dict) $annotations .root.Values.commonAnnotations }}{{ toYaml . }}{{ end -}}
 {{- end }}
 
 {{/*

@@ -25,6 +25,9 @@ app.kubernetes.io/component: {{ .component }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name (.Chart.Version | replace "+" "_") }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
 {{- end }}
 
 {{- define "maintenance-mode.image" -}}
@@ -75,10 +78,36 @@ loadBalancerSourceRanges:
 {{- end }}
 {{- end }}
 
+{{/* What the chart itself has in a container's environment. */}}
+{{- define "maintenance-mode.ownEnv" -}}
+- name: TIER
+  value: {{ .component }}
+{{- if ne (include "maintenance-mode.switch" .root) "config" }}
+- name: STANDBY
+  value: "true"
+{{- end }}
+{{- with .root.Values.maintenance.healthPath }}
+- name: HEALTH_PATH
+  value: {{ . | quote }}
+{{- end }}
+{{- $port := include "maintenance-mode.port" .root }}
+{{- if ne $port "8080" }}
+- name: LISTEN
+  value: "[::]:{{ $port }}"
+{{- end }}
+- name: CONFIG_DIR
+  value: /etc/maintenance-mode/config
+- name: SHUTDOWN_DELAY
+  value: {{ .root.Values.shutdown.delay | int64 | quote }}
+- name: SHUTDOWN_TIMEOUT
+  value: {{ .root.Values.shutdown.timeout | int64 | quote }}
+- name: LOG_FORMAT
+  value: {{ .root.Values.logFormat | quote }}
+{{- end }}
+
 {{/* The pod's spec: (dict "root" $ "component" "user" "resources" … "readiness" "/readyz"). */}}
 {{- define "maintenance-mode.podSpec" -}}
 {{- $values := .root.Values -}}
-{{- $standby := ne (include "maintenance-mode.switch" .root) "config" -}}
 {{- $port := include "maintenance-mode.port" .root | int64 -}}
 {{- $podSecurityContext := $values.podSecurityContext | default dict -}}
 {{- if lt $port 1024 }}
@@ -108,6 +137,13 @@ nodeSelector:
 tolerations:
   {{- toYaml . | nindent 2 }}
 {{- end }}
+{{- with $values.affinity }}
+affinity:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $values.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
 # Over the nodes where that can be had. Pods of the rollout's other side do not
 # count, else the new ones would be spread around pods that are about to go.
 topologySpreadConstraints:
@@ -128,28 +164,7 @@ containers:
       {{- toYaml . | nindent 6 }}
     {{- end }}
     env:
-      - name: TIER
-        value: {{ .component }}
-      {{- if $standby }}
-      - name: STANDBY
-        value: "true"
-      {{- end }}
-      {{- with $values.maintenance.healthPath }}
-      - name: HEALTH_PATH
-        value: {{ . | quote }}
-      {{- end }}
-      {{- if ne $port 8080 }}
-      - name: LISTEN
-        value: "[::]:{{ $port }}"
-      {{- end }}
-      - name: CONFIG_DIR
-        value: /etc/maintenance-mode/config
-      - name: SHUTDOWN_DELAY
-        value: {{ $values.shutdown.delay | int64 | quote }}
-      - name: SHUTDOWN_TIMEOUT
-        value: {{ $values.shutdown.timeout | int64 | quote }}
-      - name: LOG_FORMAT
-        value: {{ $values.logFormat | quote }}
+      {{- include "maintenance-mode.env" . | nindent 6 }}
     ports:
       - name: {{ include "maintenance-mode.portName" .root }}
         containerPort: {{ $port }}
@@ -179,8 +194,14 @@ containers:
       - name: config
         mountPath: /etc/maintenance-mode/config
         readOnly: true
+      {{- with $values.extraVolumeMounts }}
+      {{- toYaml . | nindent 6 }}
+      {{- end }}
 volumes:
   - name: config
     configMap:
       name: {{ include "maintenance-mode.configMapName" .root }}
+  {{- with $values.extraVolumes }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
 {{- end }}
