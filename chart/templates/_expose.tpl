@@ -208,12 +208,14 @@ knows both before the switch.
 {{- $match := dict "path" $path "headers" (list (dict "type" "Exact" "name" $bypass.name "value" $bypass.value)) }}
 {{- $rule := dict "matches" (list $match) "backendRefs" (list (dict "name" .normal.name "port" (.normal.port | int64) "weight" 100)) }}
 {{- with $way.filters }}{{ $_ := set $rule "filters" . }}{{ end }}
+{{- with $way.timeouts }}{{ $_ := set $rule "timeouts" . }}{{ end }}
 {{- $rules = append $rules $rule }}
 {{- end }}
 {{- end }}
 {{- $rule := dict "matches" (list (dict "path" $path)) "backendRefs" $backends }}
 {{- /* In maintenance none: a filter may mirror requests or rewrite them for the application. */}}
 {{- if and $live $way.filters }}{{ $_ := set $rule "filters" $way.filters }}{{ end }}
+{{- with $way.timeouts }}{{ $_ := set $rule "timeouts" . }}{{ end }}
 {{- $rules = append $rules $rule }}
 {{- end }}
 {{- toJson $rules }}

@@ -170,7 +170,8 @@ pub(crate) fn ingress(namespace: &str, name: &str, host: &str) -> Value {
     json!({
         "apiVersion": "networking.k8s.io/v1",
         "kind": "Ingress",
-        "metadata": { "name": name, "namespace": namespace },
+        // Contour ends a response after 15 s unless it is told otherwise.
+        "metadata": { "name": name, "namespace": namespace, "annotations": { "projectcontour.io/response-timeout": "infinity" } },
         "spec": { "rules": [{ "host": host, "http": { "paths": [{
             "path": "/",
             "pathType": "Prefix",

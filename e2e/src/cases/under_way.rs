@@ -28,7 +28,13 @@ pub(crate) async fn run(scene: &Scene) -> Outcome<()> {
 }
 
 async fn finished(scene: &Scene, way: Way) -> Outcome<()> {
-    let release = Release::in_front(scene, way.name(), Helm::V4, way, &[]).await?;
+    // Contour ends a response after 15 s unless it is told otherwise.
+    let values = match way {
+        Way::Ingress => &["expose.user.appAnnotations.projectcontour\\.io/response-timeout=infinity"][..],
+        Way::HttpRoute => &["expose.user.timeouts.request=0s"],
+        Way::Selector => &[],
+    };
+    let release = Release::in_front(scene, way.name(), Helm::V4, way, values).await?;
     let told = |Failure(why): Failure| Failure(format!("{}: {why}", way.name()));
     let (upload, download, switch) = tokio::join!(upload(&release), download(&release), async {
         sleep(Duration::from_secs(3)).await;
@@ -82,7 +88,11 @@ async fn download(release: &Release<'_>) -> Outcome<()> {
     };
     let read = timeout(LENGTH * 2, read).await.map_err(|_| Failure("the download did not end".to_owned()))?;
     read.map_err(|error| Failure(format!("the download broke off: {error}")))?;
-    ensure!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("end\n"), "the download was not finished");
+    ensure!(
+        answer.starts_with("HTTP/1.1 200 ") && answer.contains("end\n"),
+        "the download was not finished: {}",
+        &answer[answer.len().saturating_sub(200)..]
+    );
     Ok(())
 }
 
