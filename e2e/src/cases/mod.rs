@@ -4,6 +4,7 @@ mod adopt;
 mod bad_value;
 mod compose;
 mod endpoints;
+mod gitops;
 mod helm_ends;
 mod helm_switch;
 mod hpa;
@@ -11,6 +12,7 @@ mod install;
 mod kept_paths;
 mod patch;
 mod probes;
+mod rendered;
 mod scripts;
 mod ten_switches;
 mod toggle_role;
@@ -27,6 +29,7 @@ pub(crate) struct Case {
 
 pub(crate) const CASES: &[Case] = &[
     Case { number: 11, name: "ten switches in front of an application that is there already" },
+    Case { number: 16, name: "Argo CD: by commit, by hand and by parameter" },
     Case { number: 3, name: "the switch by patch, and patches and upgrades together" },
     Case { number: 2, name: "the switch by Helm, by the command that NOTES prints" },
     Case { number: 6, name: "probes in maintenance, and no restart in 2 minutes" },
@@ -40,6 +43,7 @@ pub(crate) const CASES: &[Case] = &[
     Case { number: 12, name: "taking over an Ingress and a Service, and giving them back" },
     Case { number: 14, name: "the role of rbac.toggle.subjects" },
     Case { number: 15, name: "what stays on the application, and one that is not there" },
+    Case { number: 17, name: "rendered manifests, applied twice" },
     Case { number: 7, name: "the HPA under load" },
 ];
 
@@ -61,6 +65,8 @@ impl Case {
             13 => under_way::run(scene).await,
             14 => toggle_role::run(scene).await,
             15 => kept_paths::run(scene).await,
+            16 => gitops::run(scene).await,
+            17 => rendered::run(scene).await,
             other => unreachable!("case {other} is not in the table"),
         }
     }
