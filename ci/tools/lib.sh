@@ -39,7 +39,8 @@ sha256() { if command -v sha256sum >/dev/null; then sha256sum; else shasum -a 25
 # gobuild MODULE NAME PACKAGE: build the tool that ci/tools/MODULE pins into the cache, once for each version of its go.mod.
 gobuild() {
   local stamp flags="-s -w"
-  stamp=$(sha256 <"$tools/$1/go.mod" | cut -c1-16)
+  # Some have a program of our own beside the pins.
+  stamp=$(find "$tools/$1" -name go.mod -o -name '*.go' | sort | xargs cat | sha256 | cut -c1-16)
   built "$2" "$stamp" && return
   command -v go >/dev/null || die "building $2 needs Go: https://go.dev/doc/install"
   [ "$1" = kubernetes ] && flags="$flags $(kubernetes_version)"
