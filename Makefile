@@ -42,7 +42,7 @@ lint: tools ## rustfmt, clippy and every other linter
 	ci/lint
 
 tools: ## build the tools of the chart tests that are not on PATH
-	@for tool in helm helm-unittest promtool flux-check; do command -v $$tool >/dev/null || ci/tools/build $$tool || exit 1; done
+	@for tool in helm helm3 helm-unittest promtool flux-check; do command -v $$tool >/dev/null || ci/tools/build $$tool || exit 1; done
 
 fmt: ## format the Rust code
 	cargo fmt --all
@@ -51,4 +51,4 @@ bench: ## requests a second against nginx, as a ratio
 	@ci/bench
 
 e2e: ## the proof on a real cluster: that of E2E_KUBECONFIG, else that of `make kind-up`
-	@if [ -z "$$E2E_KUBECONFIG" ]; then ci/demo up && ci/demo application && environment=$$(ci/demo env) && eval "$$environment"; fi && ci/chart/dry-run && cargo run --locked --release --package e2e
+	@if [ -z "$$E2E_KUBECONFIG" ]; then ci/demo up && ci/demo application && environment=$$(ci/demo env) && eval "$$environment"; fi && ci/chart/dry-run && ci/chart/install && cargo run --locked --release --package e2e
