@@ -34,6 +34,35 @@ packages() {
     die "apt-get could not install ${missing[*]}"
 }
 
+# debian PACKAGE...: on Debian as root, install these; elsewhere nothing.
+debian() {
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then packages "$@"; fi
+}
+
+# installed FOLDER FILE COMMAND...: run COMMAND once for each content of FILE; it fills FOLDER.
+installed() {
+  local folder=$1 stamp
+  stamp=$(sha256 <"$2" | cut -c1-16)
+  shift 2
+  [ "$(cat "$folder/.stamp" 2>/dev/null)" = "$stamp" ] && return
+  rm -rf "$folder"
+  mkdir -p "$folder"
+  retry "$@" >&2 || die "the linters could not be installed: see above"
+  echo "$stamp" >"$folder/.stamp"
+}
+
+# from_pypi NAME: the path of a program that lint/requirements.txt pins, or of the Python that has its modules.
+from_pypi() {
+  python3 -c 'import ensurepip, venv' 2>/dev/null || debian python3-venv
+  python3 -c 'import ensurepip, venv' || die "$1 needs Python 3: https://www.python.org/downloads/"
+  installed "$cache/lint-python" "$tools/lint/requirements.txt" from_pypi_install
+  echo "$cache/lint-python/bin/$1"
+}
+from_pypi_install() {
+  python3 -m venv "$cache/lint-python" &&
+    "$cache/lint-python/bin/pip" install --quiet --disable-pip-version-check --only-binary :all: --require-hashes -r "$tools/lint/requirements.txt"
+}
+
 sha256() { if command -v sha256sum >/dev/null; then sha256sum; else shasum -a 256; fi; }
 
 # gobuild MODULE NAME PACKAGE: build the tool that ci/tools/MODULE pins into the cache, once for each version of its go.mod.
