@@ -22,7 +22,7 @@ maintenance-on: ## the demo's users get the page
 maintenance-off: ## the demo's users get the application
 	@ci/demo off
 
-status: ## what runs in the demo, and what its front doors answer
+status: ## what runs in the demo, or what NAMESPACE= and RELEASE= name, and what its front doors answer
 	@ci/demo status
 
 kind-down: ## end the demo's cluster
@@ -42,7 +42,7 @@ lint: tools ## rustfmt, clippy and every other linter
 	ci/lint
 
 tools: ## build the tools of the chart tests that are not on PATH
-	@for tool in helm helm3 helm-unittest promtool flux-check; do command -v $$tool >/dev/null || ci/tools/build $$tool || exit 1; done
+	@for tool in helm helm3 helm-unittest promtool; do command -v $$tool >/dev/null || ci/tools/build $$tool || exit 1; done
 
 fmt: ## format the Rust code
 	cargo fmt --all
