@@ -1,16 +1,27 @@
 //! One connection: its first byte, HTTP/1 by hyper, each limit of time and size, and a close that loses
 //! nothing.
 
-use std::{convert::Infallible, future::ready, net::SocketAddr, time::Duration};
+use std::{
+    convert::Infallible,
+    future::{poll_fn, ready},
+    io,
+    mem::MaybeUninit,
+    net::SocketAddr,
+    pin::{Pin, pin},
+    sync::{Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use socket2::SockRef;
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
+    io::{AsyncRead, AsyncReadExt as _, ReadBuf, join},
+    net::{TcpStream, tcp::ReadHalf},
     select,
     time::{sleep, timeout},
 };
@@ -35,8 +46,9 @@ const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
 /// Users with large cookies should see the page; without a limit a head may grow to 417 kB.
 const HEAD: usize = 64 * 1024;
 
-/// Input that is read and thrown away after our side is shut, so that a client that is still sending sees
-/// the answer: closing with unread input makes the kernel send a reset, which discards it.
+/// Input that is read and thrown away once no more requests are, so that a client that is still sending sees the
+/// answer: closing with unread input makes the kernel send a reset, which discards it. The time runs from when all
+/// is sent and our side is shut.
 const LINGER_BYTES: u64 = 64 * 1024 * 1024;
 const LINGER_TIME: Duration = Duration::from_secs(2);
 
@@ -49,8 +61,12 @@ pub trait Handler: Send + Sync + 'static {
     fn refused(&self, refusal: Refusal);
 }
 
+/// The reading half of a socket: hyper's, and ours again once hyper reads no more. The lock is never waited for, as
+/// one task has both.
+struct Input<'s>(Mutex<ReadHalf<'s>>);
+
 /// Serves a connection until it ends.
-pub async fn serve(stream: TcpStream, peer: SocketAddr, slot: &Slot, handler: &impl Handler) {
+pub async fn serve(mut stream: TcpStream, peer: SocketAddr, slot: &Slot, handler: &impl Handler) {
     // A socket that takes no options is about to fail anyway.
     let _ = prepare(&stream);
     // The socket is handed to hyper at its first byte: until then it costs no buffers. A peek, as a socket may be
@@ -60,41 +76,52 @@ pub async fn serve(stream: TcpStream, peer: SocketAddr, slot: &Slot, handler: &i
     let came = select! {
         biased;
         came = first_byte => matches!(came, Ok(Ok(1))),
-        () = slot.told_to_close() => false,
+        () = slot.told_to_close() => has_come(&stream) && stream.readable().await.is_ok(),
     };
     if came {
         slot.busy();
-        Box::pin(talk(stream, peer, slot, handler)).await;
+        Box::pin(talk(&mut stream, peer, slot, handler)).await;
     }
 }
 
-fn prepare(stream: &TcpStream) -> std::io::Result<()> {
+fn prepare(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     #[cfg(target_os = "linux")]
-    socket2::SockRef::from(stream).set_tcp_user_timeout(Some(UNACKNOWLEDGED))?;
+    SockRef::from(stream).set_tcp_user_timeout(Some(UNACKNOWLEDGED))?;
     Ok(())
 }
 
-async fn talk(stream: TcpStream, peer: SocketAddr, slot: &Slot, handler: &impl Handler) {
+async fn talk(stream: &mut TcpStream, peer: SocketAddr, slot: &Slot, handler: &impl Handler) {
     let service = service_fn(|request: Request<Incoming>| {
         slot.busy();
         let response = handler.handle(&request, peer);
         slot.answered();
         ready(Ok::<_, Infallible>(response))
     });
+    let (input, output) = stream.split();
+    let input = Input(Mutex::new(input));
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(IDLE)
+        // A client may shut its side once it has asked; without this it would get half an answer, or none.
+        .half_close(true)
         .max_header_size(HEAD)
-        .serve_connection(TokioIo::new(stream), service);
-    let first_head = sleep(FIRST_HEAD);
-    tokio::pin!(first_head);
+        .serve_connection(TokioIo::new(join(&input, output)), service);
+    let mut first_head = pin!(sleep(FIRST_HEAD));
     let (mut closing, mut late) = (false, false);
     let result = loop {
         select! {
-            result = std::future::poll_fn(|context| connection.poll_without_shutdown(context)) => break result,
+            // First, so that a request that is there is answered before the connection is told to close.
+            biased;
+            result = poll_fn(|context| connection.poll_without_shutdown(context)) => break result,
             () = slot.told_to_close(), if !closing => {
                 closing = true;
+                if input.has_come().await
+                    && let Poll::Ready(result) =
+                        poll_fn(|context| Poll::Ready(connection.poll_without_shutdown(context))).await
+                {
+                    break result;
+                }
                 Pin::new(&mut connection).graceful_shutdown();
             }
             () = &mut first_head, if !late => {
@@ -109,11 +136,14 @@ async fn talk(stream: TcpStream, peer: SocketAddr, slot: &Slot, handler: &impl H
     if let Some(refusal) = result.err().as_ref().and_then(refusal) {
         handler.refused(refusal);
     }
-    linger(connection.into_parts().io.into_inner()).await;
+    slot.leaving();
+    // A connection that idled too long, say, has failed without knowing that it is over.
+    Pin::new(&mut connection).graceful_shutdown();
+    leave(connection, &input).await;
 }
 
-/// What hyper refused itself: it has already answered 400 or 431. Its 414 is for a URI of more than 65,534
-/// bytes, which is a head of more than [`HEAD`] first.
+/// What hyper refused itself: it has already answered 400 or 431, or nothing to HTTP/2's preface. Its 414 is for a URI
+/// of more than 65,534 bytes, which is a head of more than [`HEAD`] first.
 fn refusal(error: &hyper::Error) -> Option<Refusal> {
     if error.is_parse_too_large() {
         Some(Refusal::HeadTooLarge)
@@ -122,11 +152,49 @@ fn refusal(error: &hyper::Error) -> Option<Refusal> {
     }
 }
 
-/// Shuts our side and reads what still comes, within limits, so that the client sees the last answer.
-async fn linger(mut stream: TcpStream) {
-    if stream.shutdown().await.is_ok() {
-        let mut rest = (&mut stream).take(LINGER_BYTES);
-        let mut sink = [0; 16 * 1024];
-        let _ = timeout(LINGER_TIME, async { while rest.read(&mut sink).await.is_ok_and(|read| read > 0) {} }).await;
+/// Sends what hyper still holds of the last answer, shuts our side, and reads what still comes, within limits, so that
+/// the client sees that answer. Input is read from the start: a client may read nothing until it has sent everything.
+async fn leave(connection: impl Future<Output = hyper::Result<()>>, input: &Input<'_>) {
+    let (mut connection, mut rest) = (pin!(connection), pin!(throw_away(input)));
+    let mut at_end = false;
+    let sent = loop {
+        select! {
+            biased;
+            sent = &mut connection => break sent,
+            () = &mut rest, if !at_end => at_end = true,
+        }
+    };
+    if sent.is_ok() && !at_end {
+        let _ = timeout(LINGER_TIME, rest).await;
+    }
+}
+
+async fn throw_away(input: &Input<'_>) {
+    let mut rest = input.take(LINGER_BYTES);
+    let mut sink = vec![0; 16 * 1024];
+    while rest.read(&mut sink).await.is_ok_and(|read| read > 0) {}
+}
+
+/// Whether the kernel has input of which the poller may not have told yet.
+fn has_come(stream: &TcpStream) -> bool {
+    matches!(SockRef::from(stream).peek(&mut [MaybeUninit::uninit()]), Ok(1))
+}
+
+// === impl Input ===
+
+impl<'s> Input<'s> {
+    /// Whether there is input; when this returns, hyper can read it.
+    async fn has_come(&self) -> bool {
+        has_come(self.lock().as_ref()) && poll_fn(|context| self.lock().as_ref().poll_read_ready(context)).await.is_ok()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, ReadHalf<'s>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl AsyncRead for &Input<'_> {
+    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.lock()).poll_read(context, buffer)
     }
 }

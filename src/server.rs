@@ -7,7 +7,6 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    task::Poll,
     time::{Duration, Instant},
 };
 
@@ -26,7 +25,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     select,
     sync::oneshot,
-    task::JoinHandle,
+    task::{JoinHandle, yield_now},
     time::{sleep, timeout},
 };
 
@@ -208,6 +207,8 @@ impl Port {
     async fn close(self, limit: Duration) -> usize {
         // Both fail only if accepting has already ended.
         let _ = self.stop.send(());
+        // Those that are open are told before the rest is accepted, as at the limit they are what it waits for.
+        self.slots.close_all();
         let _ = timeout(limit, async {
             let _ = self.accepting.await;
             self.slots.close_all();
@@ -238,22 +239,36 @@ async fn accept<H: Handler>(
                 rest = REST;
                 serve(stream, peer, &slots, &handler).await;
             }
-            Err(error) if is_one_connections(&error) => {}
-            Err(error) => {
-                log.event(Level::Error, &format!("no connection can be accepted for {rest:?}: {error}"));
-                sleep(rest).await;
-                rest = (rest * 2).min(LONGEST_REST);
-            }
+            Err(error) => back_off(&error, &mut rest, &log).await,
         }
     }
-    let next = || {
-        std::future::poll_fn(|context| match listener.poll_accept(context) {
-            Poll::Ready(Ok(accepted)) => Poll::Ready(Some(accepted)),
-            Poll::Ready(Err(_)) | Poll::Pending => Poll::Ready(None),
-        })
-    };
-    while let Some((stream, peer)) = next().await {
-        serve(stream, peer, &slots, &handler).await;
+    // tokio may say that nothing waits because its budget is used up, or because it has not been told yet; the kernel
+    // knows.
+    let Ok(listener) = listener.into_std() else { return };
+    loop {
+        match listener.accept().and_then(|(stream, peer)| Ok((nonblocking(stream)?, peer))) {
+            Ok((stream, peer)) => {
+                rest = REST;
+                serve(stream, peer, &slots, &handler).await;
+                yield_now().await;
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+            Err(error) => back_off(&error, &mut rest, &log).await,
+        }
+    }
+}
+
+fn nonblocking(stream: std::net::TcpStream) -> io::Result<TcpStream> {
+    stream.set_nonblocking(true)?;
+    TcpStream::from_std(stream)
+}
+
+/// Rests after an error that the next connection would meet as well, each time longer.
+async fn back_off(error: &io::Error, rest: &mut Duration, log: &Log) {
+    if !is_one_connections(error) {
+        log.event(Level::Error, &format!("no connection can be accepted for {rest:?}: {error}"));
+        sleep(*rest).await;
+        *rest = (*rest * 2).min(LONGEST_REST);
     }
 }
 
@@ -315,7 +330,7 @@ impl Handler for Management {
         respond_management(&ask, &moment, &snapshot, metrics).into_response(moment.draining)
     }
 
-    /// Users' refusals are counted; nobody is refused anything here.
+    /// Refusals are counted where users come in, as requests are.
     fn refused(&self, _: Refusal) {}
 }
 
@@ -331,6 +346,8 @@ impl std::error::Error for BindError {}
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read as _, Write as _};
+
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     use super::*;
@@ -371,6 +388,61 @@ mod tests {
         assert_eq!(slots.count(), 1, "the slot of the one that panicked is free again");
         drop(other);
         assert_eq!(port.close(Duration::from_secs(5)).await, 0);
+    }
+
+    /// Clients that have sent their requests before anything is accepted.
+    fn waiting(address: SocketAddr, number: usize) -> Vec<std::net::TcpStream> {
+        let client = || {
+            let mut client = std::net::TcpStream::connect(address).unwrap();
+            client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+            client
+        };
+        std::iter::repeat_with(client).take(number).collect()
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_when_the_listener_closes_is_answered() {
+        for limit in [400, 100] {
+            let listener = listener("127.0.0.1:0".parse().unwrap()).unwrap();
+            let clients = waiting(listener.local_addr().unwrap(), 300);
+            let slots = Slots::new(limit, prometheus_client::metrics::gauge::Gauge::default());
+            let port = Port::open(listener, slots, Panics, &log());
+            let answered = tokio::task::spawn_blocking(move || {
+                let answer = |mut client: std::net::TcpStream| {
+                    let mut answer = String::new();
+                    client.read_to_string(&mut answer).is_ok() && answer.starts_with("HTTP/1.1 404")
+                };
+                clients.into_iter().map(answer).filter(|it| *it).count()
+            });
+            assert_eq!(port.close(Duration::from_secs(20)).await, 0);
+            assert_eq!(answered.await.unwrap(), 300, "with {limit} slots");
+        }
+    }
+
+    #[tokio::test]
+    async fn at_the_limit_those_that_are_open_are_told_at_once_that_it_ends() {
+        let listener = listener("127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = listener.local_addr().unwrap();
+        let slots = Slots::new(1, prometheus_client::metrics::gauge::Gauge::default());
+        let port = Port::open(listener, slots.clone(), Panics, &log());
+        let mut busy = TcpStream::connect(address).await.unwrap();
+        busy.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
+        while slots.count() == 0 {
+            yield_now().await;
+        }
+        let mut second = TcpStream::connect(address).await.unwrap();
+        second.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+        // By now accepting waits for a slot.
+        sleep(REST).await;
+        let closed = tokio::spawn(port.close(Duration::from_secs(20)));
+        sleep(REST).await;
+        busy.write_all(b"Host: a\r\n\r\n").await.unwrap();
+        let (mut told, mut answer) = (String::new(), String::new());
+        busy.read_to_string(&mut told).await.unwrap();
+        assert!(told.contains("\r\nconnection: close\r\n"), "{told}");
+        second.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
+        assert_eq!(closed.await.unwrap(), 0);
     }
 
     #[test]

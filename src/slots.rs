@@ -147,6 +147,11 @@ impl Slot {
         self.state.asked.store(true, Ordering::Relaxed);
     }
 
+    /// It is ending already: telling it to close would make no room.
+    pub fn leaving(&self) {
+        self.state.told_to_close.store(true, Ordering::Release);
+    }
+
     /// Whether it has ever been answered.
     #[must_use]
     pub fn has_asked(&self) -> bool {
@@ -211,6 +216,20 @@ mod tests {
         assert!(!is_told(&younger).await && !is_told(&fifth).await && !is_told(&busy).await);
         drop(idle);
         drop(sixth.await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn one_that_is_leaving_is_not_waited_for() {
+        let slots = Slots::new(2, Gauge::default());
+        let (leaving, idle) = (slots.take().await, slots.take().await);
+        for slot in [&leaving, &idle] {
+            slot.busy();
+            slot.answered();
+        }
+        leaving.leaving();
+        assert!(timeout(Duration::ZERO, slots.take()).await.is_err());
+        assert!(timeout(Duration::ZERO, idle.state.close.notified()).await.is_ok());
+        assert!(timeout(Duration::ZERO, leaving.state.close.notified()).await.is_err());
     }
 
     #[tokio::test]

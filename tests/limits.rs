@@ -3,9 +3,15 @@
 
 mod common;
 
-use std::{io::Write as _, net::Shutdown, thread};
+use std::{
+    io::Write as _,
+    net::Shutdown,
+    process::{Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
 
-use common::{Client, Server, eventually};
+use common::{Client, Dir, PATIENCE, Server, eventually};
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
@@ -47,6 +53,80 @@ fn an_upload_of_30_mb_sees_its_answer_and_no_reset() {
     }
 }
 
+/// With a page that is larger than the buffers of a socket, as long as `PAGES_DIR` takes.
+fn with_a_large_page(arguments: &[&str]) -> (Server, Dir) {
+    let pages = Dir::new();
+    pages.write("maintenance.html", &"x".repeat(1 << 20));
+    let server = Server::start(&[&["--maintenance-mode=true", "--pages-dir", pages.str()], arguments].concat());
+    (server, pages)
+}
+
+#[test]
+fn an_answer_that_no_buffer_holds_arrives_whole_at_a_client_that_reads_late() {
+    let (server, _pages) = with_a_large_page(&[]);
+    let upload = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 16777216\r\n\r\n";
+    let closes = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    let upgrades = "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade, close\r\nUpgrade: websocket\r\n\r\n";
+    for (head, body, half_close) in [
+        (upload, 1 << 24, false),
+        (upload, 1 << 24, true),
+        (upload, 1 << 10, true),
+        (closes, 0, false),
+        (upgrades, 0, false),
+        ("GET / HTTP/1.0\r\n\r\n", 0, false),
+        (GET, 0, true),
+    ] {
+        let mut client = Client::with_small_buffer(server.users);
+        client.send(head.as_bytes());
+        client.send(&vec![b'x'; body]);
+        if half_close {
+            client.0.get_ref().shutdown(Shutdown::Write).unwrap();
+        }
+        thread::sleep(Duration::from_millis(300));
+        assert_eq!(client.answer(false).body.len(), 1 << 20, "{head} {body}");
+        assert!(client.is_at_end());
+    }
+}
+
+#[test]
+fn an_answer_that_no_buffer_holds_outlasts_the_drain() {
+    let (mut server, _pages) = with_a_large_page(&["--shutdown-delay=0"]);
+    let mut client = Client::with_small_buffer(server.users);
+    client.send(GET.as_bytes());
+    eventually("it is answered", || {
+        server.metric("http_requests_total{tier=\"user\",method=\"GET\",code=\"503\"}") == 1
+    });
+    server.signal("TERM");
+    server.err().await_line("draining");
+    thread::sleep(Duration::from_millis(300));
+    assert_eq!(client.answer(false).body.len(), 1 << 20);
+    assert!(client.is_at_end());
+    assert!(server.ended().success());
+}
+
+#[test]
+fn what_comes_after_the_last_answer_is_read_for_a_while_and_no_longer() {
+    let server = in_maintenance();
+    let upload = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000\r\n\r\n";
+    let mut drips = Client::to(server.users);
+    drips.send(upload);
+    let start = Instant::now();
+    assert_eq!(drips.answer(false).status, 503);
+    assert!(drips.is_at_end(), "our side is shut at once");
+    while drips.0.get_mut().write_all(b"x").is_ok() {
+        assert!(start.elapsed() < PATIENCE);
+        thread::sleep(Duration::from_millis(50));
+    }
+    assert!(start.elapsed() > Duration::from_millis(1500), "{:?}", start.elapsed());
+
+    let mut floods = Client::to(server.users);
+    floods.send(upload);
+    let chunk = vec![b'x'; 1 << 20];
+    let taken = (0..900).take_while(|_| floods.0.get_mut().write_all(&chunk).is_ok()).count();
+    // The buffers of both kernels take some more.
+    assert!(taken < 64 + 20, "{taken} MiB");
+}
+
 #[test]
 fn head_answers_as_get_without_the_body_and_connect_opens_nothing() {
     let server = in_maintenance();
@@ -67,6 +147,84 @@ fn pipelined_requests_are_answered_in_order() {
     let mut client = Client::to(server.users);
     client.send(b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\nGET /health HTTP/1.1\r\nHost: a\r\n\r\n");
     assert_eq!([200, 503, 200], std::array::from_fn(|_| client.answer(false).status));
+}
+
+#[test]
+fn a_head_may_have_64_kib_and_100_headers() {
+    let server = in_maintenance();
+    let head = |bytes: usize| {
+        let (start, end) = ("GET / HTTP/1.1\r\nHost: a\r\nCookie: ", "\r\n\r\n");
+        format!("{start}{}{end}", "c".repeat(bytes - start.len() - end.len()))
+    };
+    let headers = |number| format!("GET / HTTP/1.1\r\n{}\r\n", "X: y\r\n".repeat(number));
+    for request in [head(64 * 1024), headers(100)] {
+        assert_eq!(Client::to(server.users).ask(&request).status, 503);
+    }
+    for request in [head(64 * 1024 + 1), headers(101)] {
+        let mut client = Client::to(server.users);
+        assert_eq!(client.ask(&request).status, 431);
+        assert!(client.is_at_end());
+    }
+    assert_eq!(server.metric("http_refused_requests_total{kind=\"head_too_large\"}"), 2);
+}
+
+#[test]
+fn other_forms_of_a_request_are_answered_too() {
+    let server = in_maintenance();
+    let mut old = Client::to(server.users);
+    let answer = old.ask("GET / HTTP/1.0\r\n\r\n");
+    assert_eq!((&answer.head[..12], answer.has("maintenance-mode: on")), ("HTTP/1.0 503", true));
+    assert!(old.is_at_end());
+    let mut client = Client::to(server.users);
+    assert_eq!(client.ask("GET http://a.example/livez?verbose HTTP/1.1\r\nHost: a\r\n\r\n").status, 200);
+    for protocol in ["websocket", "h2c\r\nHTTP2-Settings: AAMAAABk"] {
+        let connection = "Connection: Upgrade, HTTP2-Settings";
+        let request = format!("GET / HTTP/1.1\r\nHost: a\r\n{connection}\r\nUpgrade: {protocol}\r\n\r\n");
+        assert_eq!(client.ask(&request).status, 503, "{protocol}");
+    }
+    assert_eq!(client.ask(GET).status, 503, "and the connection speaks HTTP/1 as before");
+}
+
+#[test]
+fn http_2_without_tls_is_refused_without_a_word() {
+    let server = in_maintenance();
+    let mut client = Client::to(server.users);
+    client.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0");
+    assert!(client.is_at_end());
+    assert_eq!(server.metric("http_refused_requests_total{kind=\"bad_request\"}"), 1);
+}
+
+#[test]
+fn a_client_that_never_reads_is_cut() {
+    let server = in_maintenance();
+    let mut client = Client::with_small_buffer(server.users);
+    let stream = client.0.get_mut();
+    stream.set_write_timeout(Some(Duration::from_secs(1))).unwrap();
+    // Until nobody takes any more.
+    while stream.write_all(GET.as_bytes()).is_ok() {}
+    let open = || server.metric("http_connections{port=\"users\"}");
+    assert_eq!(open(), 1);
+    let until = Instant::now() + Duration::from_secs(60);
+    while open() > 0 {
+        assert!(Instant::now() < until, "it is still open");
+        thread::sleep(Duration::from_millis(500));
+    }
+}
+
+#[test]
+fn where_no_more_files_may_be_open_accepting_rests_and_goes_on() {
+    let mut limited = Command::new("sh");
+    limited.args(["-c", "ulimit -n 40 && exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_maintenance-mode")]).env_clear();
+    let server = Server::start_by(limited, "127.0.0.1:0", &["--log-format=text"], Stdio::piped());
+    let silent: Vec<_> = (0..60).map(|_| Client::to(server.management)).collect();
+    server.err().await_line("no connection can be accepted for 50ms: ");
+    thread::sleep(Duration::from_secs(2));
+    // After 0, 50, 150, 350, 750 and 1,550 ms.
+    let lines = server.err().count("no connection can be accepted for ");
+    assert!((2..10).contains(&lines), "{lines} lines");
+    drop(silent);
+    assert_eq!(server.get("/").status, 200);
+    assert_eq!(server.metric("http_connections{port=\"users\"}"), 0);
 }
 
 #[test]
@@ -126,7 +284,7 @@ fn ipv4_comes_in_where_ipv6_is_listened_to() {
         // Then [::] stands for 0.0.0.0, which the start line of every other test would show.
         return;
     }
-    let server = Server::start_at("[::]:0", &[], std::process::Stdio::piped());
+    let server = Server::start_at("[::]:0", &[], Stdio::piped());
     let address = ([127, 0, 0, 1], server.users.port()).into();
     assert_eq!(Client::to(address).ask(GET).status, 200);
     assert!(server.out().await_line("\"path\":\"/\"").contains("\"peer\":\"127.0.0.1\""));

@@ -22,6 +22,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use socket2::{Domain, Protocol, Socket, Type};
+
 /// Longer than anything may take on a machine that is busy.
 pub const PATIENCE: Duration = Duration::from_secs(40);
 
@@ -58,7 +60,12 @@ impl Server {
     }
 
     pub fn start_at(listen: &str, arguments: &[&str], out: Stdio) -> Self {
-        let mut child = command()
+        Self::start_by(command(), listen, arguments, out)
+    }
+
+    /// Started by a command that may wrap the binary.
+    pub fn start_by(mut command: Command, listen: &str, arguments: &[&str], out: Stdio) -> Self {
+        let mut child = command
             .args(["--listen", listen, "--management-listen", "127.0.0.1:0"])
             .args(arguments)
             .stdout(out)
@@ -161,6 +168,16 @@ pub struct Client(pub BufReader<TcpStream>);
 impl Client {
     pub fn to(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        Self(BufReader::new(stream))
+    }
+
+    /// A client whose kernel takes little ahead of it.
+    pub fn with_small_buffer(address: SocketAddr) -> Self {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP)).unwrap();
+        socket.set_recv_buffer_size(4096).unwrap();
+        socket.connect(&address.into()).unwrap();
+        let stream = TcpStream::from(socket);
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         Self(BufReader::new(stream))
     }
