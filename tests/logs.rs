@@ -5,6 +5,7 @@ mod common;
 
 use std::{
     fs::File,
+    io,
     process::{Command, Stdio},
 };
 
@@ -49,11 +50,15 @@ fn the_format_is_text_or_none_where_asked() {
 #[test]
 fn a_stdout_that_cannot_be_written_loses_lines_and_no_request() {
     let full = File::options().write(true).open("/dev/full").unwrap();
-    let server = Server::start_at("127.0.0.1:0", &[], full.into());
-    for _ in 0..3 {
-        assert_eq!(server.get("/").status, 200);
+    let (reader, closed) = io::pipe().unwrap();
+    drop(reader);
+    for out in [full.into(), closed.into()] {
+        let server = Server::start_at("127.0.0.1:0", &[], out);
+        for _ in 0..3 {
+            assert_eq!(server.get("/").status, 200);
+        }
+        eventually("lost lines are counted", || server.metric("log_lines_lost_total") == 3);
     }
-    eventually("lost lines are counted", || server.metric("log_lines_lost_total") == 3);
 }
 
 #[test]
