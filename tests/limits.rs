@@ -90,17 +90,22 @@ fn an_answer_that_no_buffer_holds_arrives_whole_at_a_client_that_reads_late() {
 
 #[test]
 fn an_answer_that_no_buffer_holds_outlasts_the_drain() {
-    let (mut server, _pages) = with_a_large_page(&["--shutdown-delay=0"]);
-    let mut client = Client::with_small_buffer(server.users);
-    client.send(GET.as_bytes());
-    eventually("it is answered", || {
-        server.metric("http_requests_total{tier=\"user\",method=\"GET\",code=\"503\"}") == 1
-    });
+    let (mut server, _pages) = with_a_large_page(&["--shutdown-delay=1"]);
+    // One that is kept, and one whose answer says that it is not.
+    let mut clients = [Client::with_small_buffer(server.users), Client::with_small_buffer(server.users)];
+    clients[0].send(GET.as_bytes());
+    let answered = |number| server.metric("http_requests_total{tier=\"user\",method=\"GET\",code=\"503\"}") == number;
+    eventually("it is answered", || answered(1));
     server.signal("TERM");
     server.err().await_line("draining");
-    thread::sleep(Duration::from_millis(300));
-    assert_eq!(client.answer(false).body.len(), 1 << 20);
-    assert!(client.is_at_end());
+    clients[1].send(GET.as_bytes());
+    eventually("it is answered", || answered(2));
+    // Both are told to close after the delay.
+    thread::sleep(Duration::from_millis(1500));
+    for mut client in clients {
+        assert_eq!(client.answer(false).body.len(), 1 << 20);
+        assert!(client.is_at_end());
+    }
     assert!(server.ended().success());
 }
 

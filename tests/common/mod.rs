@@ -172,10 +172,11 @@ impl Client {
         Self(BufReader::new(stream))
     }
 
-    /// A client whose kernel takes little ahead of it.
+    /// A client behind a small buffer and small packets: what the server's kernel takes ahead is small as well.
     pub fn with_small_buffer(address: SocketAddr) -> Self {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP)).unwrap();
         socket.set_recv_buffer_size(4096).unwrap();
+        socket.set_tcp_mss(536).unwrap();
         socket.connect(&address.into()).unwrap();
         let stream = TcpStream::from(socket);
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
