@@ -67,7 +67,7 @@ pub fn respond<'s>(ask: &Ask<'_>, moment: &Moment, snapshot: &'s Snapshot) -> An
 #[must_use]
 pub fn users_probe(ask: &Ask<'_>, settings: &Settings) -> Option<Probe> {
     match ask.route {
-        _ if settings.health_path.as_deref() == Some(ask.path) => Some(Probe::Health),
+        _ if settings.tier == Tier::User && settings.health_path.as_deref() == Some(ask.path) => Some(Probe::Health),
         _ if settings.standby => None,
         Route::Livez => Some(Probe::Livez),
         Route::Readyz => Some(Probe::Readyz),
@@ -224,6 +224,19 @@ mod tests {
             let ask = Ask::of(&request);
             assert_eq!(users_probe(&ask, &snapshot.settings), Some(Probe::Health));
             assert_eq!(respond(&ask, &NOW, &snapshot).into_response(false).status(), 200, "{mode}");
+        }
+    }
+
+    #[test]
+    fn a_health_path_is_nothing_to_the_admin_tier() {
+        for (path, status) in [("/lb", 404), ("/admin", 200)] {
+            let snapshot = snapshot_of(&[("TIER", "admin"), ("HEALTH_PATH", path)]);
+            let request = Request::builder().uri(path).body(()).unwrap();
+            let ask = Ask::of(&request);
+            assert_eq!(users_probe(&ask, &snapshot.settings), None);
+            let response = respond(&ask, &NOW, &snapshot).into_response(false);
+            assert_eq!(response.status(), status);
+            assert_eq!(response.headers()[header::CONTENT_TYPE], "text/html; charset=utf-8");
         }
     }
 

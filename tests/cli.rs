@@ -23,6 +23,8 @@ fn refused(arguments: &[&str], status: i32, message: &str) {
 fn what_is_wrong_is_named() {
     refused(&["--maintenance-mode=on"], 64, r#"MAINTENANCE_MODE is "on" in the flag: it may be true or false"#);
     refused(&["--colour", "red"], 64, "there is no flag --colour");
+    refused(&["--health-path=/"], 64, r#"HEALTH_PATH is "/" in the flag: it may be an absolute path"#);
+    refused(&["--tier=admin", "--standby=true"], 64, "STANDBY is true and TIER is admin");
     refused(&["serve"], 64, "\"serve\" is not understood");
     refused(&["--pages-dir=/nonexistent"], 64, "PAGES_DIR: /nonexistent cannot be read");
     refused(&["--config-dir=/nonexistent"], 64, "CONFIG_DIR: /nonexistent cannot be read");

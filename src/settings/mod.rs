@@ -33,7 +33,8 @@ pub struct Settings {
     /// Whether this server is nothing but the page: in maintenance whatever `maintenance_mode` is, and without the
     /// probes' paths where users come in.
     pub standby: bool,
-    /// A path where users come in that tells a load balancer whether to send them here, in either mode.
+    /// A path where users come in that tells a load balancer whether to send them here, in either mode. The admin tier
+    /// has none, whatever is set.
     pub health_path: Option<String>,
     /// The heading of the maintenance page.
     pub title: String,

@@ -96,8 +96,8 @@ impl Sources {
     /// Parses every setting.
     ///
     /// # Errors
-    /// The first value that is not what it may be. The admin tier only shows `MAINTENANCE_MODE`, so a wrong
-    /// one is no error there.
+    /// The first value that is not what it may be, or two that exclude each other. The admin tier only shows
+    /// `MAINTENANCE_MODE`, so a wrong one is no error there.
     pub fn resolve(&self, files: &Files) -> Result<Settings, Invalid> {
         let mut settings = Settings::blank();
         for setting in TABLE {
@@ -106,6 +106,9 @@ impl Sources {
             if (setting.parse)(&mut settings, text).is_none() && !shown_only {
                 return Err(Invalid::new(setting, origin, text));
             }
+        }
+        if settings.standby && settings.tier == Tier::Admin {
+            return Err(Invalid("STANDBY is true and TIER is admin: only the user tier may stand by".into()));
         }
         Ok(settings)
     }
@@ -206,6 +209,9 @@ mod tests {
             ("SHUTDOWN_DELAY", "10s"),
             ("MAX_CONNECTIONS", "-1"),
             ("LOG_FORMAT", "xml"),
+            ("HEALTH_PATH", "/"),
+            ("HEALTH_PATH", "lb"),
+            ("HEALTH_PATH", "/lb?x"),
         ] {
             let error = environment(&[(name, value)]).resolve(&Files::default()).unwrap_err().to_string();
             let may_be = find(name).unwrap().may_be;
@@ -225,6 +231,13 @@ mod tests {
         let sources = environment(&[("TIER", "admin"), ("MAINTENANCE_MODE", "on")]);
         let settings = sources.resolve(&Files::default()).unwrap();
         assert_eq!(settings.maintenance_mode, Switch::Unreadable("on".into()));
+    }
+
+    #[test]
+    fn the_admin_tier_cannot_stand_by() {
+        let error = environment(&[("TIER", "admin"), ("STANDBY", "true")]).resolve(&Files::default()).unwrap_err();
+        assert_eq!(error.to_string(), "STANDBY is true and TIER is admin: only the user tier may stand by");
+        assert!(environment(&[("TIER", "admin"), ("STANDBY", "false")]).resolve(&Files::default()).is_ok());
     }
 
     #[test]

@@ -115,8 +115,9 @@ pub static TABLE: &[Setting] = &[
         default: None,
         live: false,
         secret: false,
-        may_be: "an absolute path without a query, as in /lb-health",
-        help: "a path where users come in that answers 200 in either mode and 503 during shutdown, for a load balancer",
+        may_be: "an absolute path without a query, other than /, as in /lb-health",
+        help: "a path where users come in that answers 200 in either mode and 503 during shutdown, for a load balancer; \
+               the user tier's alone",
         parse: |s, text| path(text).map(|it| s.health_path = Some(it)),
     },
     Setting {
@@ -236,7 +237,8 @@ fn seconds(text: &str) -> Option<Duration> {
 
 fn path(text: &str) -> Option<String> {
     let uri: http::Uri = text.parse().ok()?;
-    (text.starts_with('/') && uri.path() == text).then(|| text.to_owned())
+    // `/` is what users ask for.
+    (text.len() > 1 && text.starts_with('/') && uri.path() == text).then(|| text.to_owned())
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "the shape of every parser")]
