@@ -20,7 +20,10 @@ use include_dir::{Dir, include_dir};
 use jiff::Timestamp;
 use minijinja::{Environment, UndefinedBehavior, Value, context};
 
-use crate::{ask::Coding, settings::Settings};
+use crate::{
+    ask::Coding,
+    settings::{Settings, Switch},
+};
 
 static EMBEDDED: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/static");
 
@@ -30,6 +33,7 @@ const ADMIN: &str = "admin.html";
 const NOT_FOUND: &str = "404.html";
 const STYLE: &str = "style.css";
 const ICON: &str = "icon.svg";
+const PAGES: [&str; 4] = [INDEX, MAINTENANCE, ADMIN, NOT_FOUND];
 const FILES: [&str; 6] = [INDEX, MAINTENANCE, ADMIN, NOT_FOUND, STYLE, ICON];
 
 /// A larger override is a mistake: it would be sent with every 503.
@@ -122,8 +126,45 @@ impl Pages {
     /// # Errors
     /// A template does not render, for example because it names a variable that is not there.
     pub fn fill(&self, settings: &Settings, facts: &Facts) -> Result<Bodies, PagesError> {
+        let variables = self.variables(settings, facts);
+        let page = |name| self.render(name, &variables).and_then(|html| Page::new(&html));
+        Ok(Bodies {
+            index: page(INDEX)?,
+            maintenance: page(MAINTENANCE)?,
+            admin: page(ADMIN)?,
+            not_found: page(NOT_FOUND)?,
+        })
+    }
+
+    /// Fills every page in for what may come later, and throws it away: a branch that is first taken when the mode
+    /// changes must not be what keeps it from changing.
+    ///
+    /// # Errors
+    /// A template does not render then.
+    pub fn rehearse(&self, settings: &Settings, facts: &Facts) -> Result<(), PagesError> {
+        for maintenance_mode in [Switch::On, Switch::Off, Switch::Unreadable("maybe".into())] {
+            // One that becomes a link, one that does not, and none.
+            for contact in ["help@example.org", "the help desk", ""] {
+                for reload_error in ["RETRY_AFTER is wrong", ""] {
+                    let maintenance_mode = maintenance_mode.clone();
+                    let settings = Settings { maintenance_mode, contact: contact.into(), ..settings.clone() };
+                    let facts = Facts { reload_error: reload_error.into(), ..facts.clone() };
+                    let variables = self.variables(&settings, &facts);
+                    PAGES.into_iter().try_for_each(|name| self.render(name, &variables).map(drop))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn render(&self, name: &str, variables: &Value) -> Result<String, PagesError> {
+        let template = self.templates.get_template(name);
+        template.and_then(|it| it.render(variables)).map_err(|error| PagesError::of(&error))
+    }
+
+    fn variables(&self, settings: &Settings, facts: &Facts) -> Value {
         let mode = settings.maintenance_mode.is_on();
-        let variables = context! {
+        context! {
             style => self.style.clone(),
             icon => self.icon.clone(),
             version => env!("CARGO_PKG_VERSION"),
@@ -140,18 +181,7 @@ impl Pages {
             since => to_the_second(facts.since),
             started_at => to_the_second(facts.started_at),
             reload_error => facts.reload_error.clone(),
-        };
-        let page = |name: &str| {
-            let template = self.templates.get_template(name);
-            let html = template.and_then(|it| it.render(variables.clone()));
-            html.map_err(|error| PagesError::of(&error)).and_then(Page::new)
-        };
-        Ok(Bodies {
-            index: page(INDEX)?,
-            maintenance: page(MAINTENANCE)?,
-            admin: page(ADMIN)?,
-            not_found: page(NOT_FOUND)?,
-        })
+        }
     }
 }
 
@@ -184,7 +214,9 @@ fn replace(texts: &mut BTreeMap<&'static str, String>, dir: &Path) -> Result<Vec
 // === impl Page ===
 
 impl Page {
-    fn new(html: String) -> Result<Self, PagesError> {
+    fn new(html: &str) -> Result<Self, PagesError> {
+        // As browsers do before they hash an inline block.
+        let html = html.replace("\r\n", "\n").replace('\r', "\n");
         let policy = policy(&html);
         let hash = BASE64.encode(&Hash::hash(html.as_bytes())[..12]);
         let compressed =
@@ -386,6 +418,41 @@ mod tests {
         let expected = format!("; style-src {} {}; script-src {}", hash("a"), hash("b"), hash("c"));
         assert!(bodies.maintenance.policy.to_str().unwrap().ends_with(&expected));
         assert!(html(&bodies.index).contains("pod-1"));
+    }
+
+    #[test]
+    fn an_inline_block_is_hashed_with_the_line_ends_of_a_browser() {
+        let dir = TempDir::new();
+        dir.write("maintenance.html", "<style>a\r\n{{ style }}</style>\r\n<script>b\rc</script>");
+        dir.write("style.css", "d\r\n");
+        let bodies = filled(Some(dir.path()), &[]).unwrap();
+        assert_eq!(html(&bodies.maintenance), "<style>a\nd\n</style>\n<script>b\nc</script>");
+        let hash = |text: &str| format!("'sha256-{}'", BASE64.encode(Hash::hash(text.as_bytes())));
+        let expected = format!("; style-src {}; script-src {}", hash("a\nd\n"), hash("b\nc"));
+        assert!(bodies.maintenance.policy.to_str().unwrap().ends_with(&expected));
+    }
+
+    #[test]
+    fn a_branch_that_would_fail_later_fails_the_rehearsal() {
+        let settings = Sources::default().resolve(&Files::default()).unwrap();
+        for (name, condition) in [
+            ("maintenance.html", "users_mode == \"maintenance\""),
+            ("index.html", "users_mode == \"normal\""),
+            ("admin.html", "not users_mode"),
+            ("404.html", "contact"),
+            ("maintenance.html", "contact_href"),
+            ("maintenance.html", "contact and not contact_href"),
+            ("maintenance.html", "not contact"),
+            ("admin.html", "reload_error"),
+            ("admin.html", "not reload_error"),
+        ] {
+            let dir = TempDir::new();
+            dir.write(name, &format!("{{% if {condition} %}}{{{{ typo }}}}{{% endif %}}"));
+            let (pages, _) = Pages::load(Some(dir.path())).unwrap();
+            let error = pages.rehearse(&settings, &facts()).unwrap_err().to_string();
+            assert!(error.contains(&format!("{name}:1")), "{condition}: {error}");
+        }
+        assert!(Pages::load(None).unwrap().0.rehearse(&settings, &facts()).is_ok());
     }
 
     #[test]

@@ -57,6 +57,7 @@ impl Loaded {
         let of_pages = |error: PagesError| format!("PAGES_DIR: {error}");
         let (pages, unused_pages) = Pages::load(settings.pages_dir.as_deref()).map_err(of_pages)?;
         let facts = Facts { pod, started_at: now, since: now, reload_error: String::new() };
+        pages.rehearse(&settings, &facts).map_err(of_pages)?;
         let snapshot = Snapshot::new(settings.clone(), &pages, &facts).map_err(of_pages)?;
         Ok(Self { settings, snapshot, unused_pages, sources, files, pages, facts })
     }

@@ -31,6 +31,8 @@ fn what_is_wrong_is_named() {
     let pages = Dir::new();
     pages.write("maintenance.html", "{{ titel }}");
     refused(&["--pages-dir", pages.str()], 64, "maintenance.html:1");
+    pages.write("maintenance.html", r#"{% if users_mode == "maintenance" %}{{ typo }}{% endif %}"#);
+    refused(&["--pages-dir", pages.str()], 64, "maintenance.html:1");
     let config = Dir::new();
     config.write("RETRY_AFTER", "soon");
     refused(&["--config-dir", config.str()], 64, r#"RETRY_AFTER is "soon" in the config directory"#);
