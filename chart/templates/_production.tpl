@@ -1,9 +1,21 @@
 {{/* Labels of pods: (dict "root" $ "component" "user"). The version is not among them: it must not restart pods. */}}
 {{- define "maintenance-mode.podLabels" -}}
 {{ include "maintenance-mode.selectorLabels" . }}
-{{- with merge (dict) .root.Values.podLabels .root.Values.commonLabels }}
+{{- $labels := merge (dict) .root.Values.podLabels .root.Values.commonLabels }}
+{{- if and (eq .component "user") (eq (include "maintenance-mode.switch" .root) "selector") }}
+{{- /* Labels that only page pods of an application have, for a Service to find them by. */}}
+{{- $page := include "maintenance-mode.pageSelector" .root | fromYaml }}
+{{- $labels = merge (omit $page "app.kubernetes.io/name" "app.kubernetes.io/instance" "app.kubernetes.io/component") $labels }}
+{{- end }}
+{{- with $labels }}
 {{ toYaml . }}
 {{- end }}
+{{- end }}
+
+{{/* Labels of the pod of helm test, and what finds it. No page pod has them, so that no selector which the toggle moves finds that pod. */}}
+{{- define "maintenance-mode.testLabels" -}}
+app.kubernetes.io/name: maintenance-mode-test
+maintenance-mode/test: {{ .Release.Name }}
 {{- end }}
 
 {{/* Annotations of pods. The checksum is the user tier's alone: the switch never restarts the admin tier. */}}
@@ -59,7 +71,7 @@ ingress:
       # The pod of helm test.
       - podSelector:
           matchLabels:
-            {{- include "maintenance-mode.selectorLabels" (dict "root" $.root "component" "test") | nindent 12 }}
+            {{- include "maintenance-mode.testLabels" $.root | nindent 12 }}
     {{- end }}
   {{- with .root.Values.networkPolicy.managementFrom }}
   - ports:

@@ -31,10 +31,23 @@ config
 {{/* Selector of the Service before the application's pods: (dict "root" $ "closed" true). */}}
 {{- define "maintenance-mode.appSelector" -}}
 {{- if .closed -}}
-{{ include "maintenance-mode.selectorLabels" (dict "root" .root "component" "user") }}
+{{ include "maintenance-mode.pageSelector" .root }}
 {{- else -}}
 {{ toYaml .root.Values.app.podSelector }}
 {{- end -}}
+{{- end }}
+
+{{/*
+By what that Service finds the page pods: the keys of app.podSelector, all of them and
+no other, so that the toggle changes values alone. Helm 3 merges what it renders with
+what a script has patched: two sets of keys would become their union, which finds no pod.
+*/}}
+{{- define "maintenance-mode.pageSelector" -}}
+{{- $own := include "maintenance-mode.selectorLabels" (dict "root" . "component" "user") | fromYaml }}
+{{- $page := printf "%s-page" (include "maintenance-mode.fullname" .) }}
+{{- $labels := dict }}
+{{- range $key := keys .Values.app.podSelector }}{{ $_ := set $labels $key (get $own $key | default $page) }}{{ end }}
+{{- toYaml $labels }}
 {{- end }}
 
 {{/* Names of the application's Services, in order, each once. */}}
