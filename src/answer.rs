@@ -62,7 +62,7 @@ pub enum Answer<'s> {
     /// 204 with the methods that the path knows.
     Options(&'static str),
     /// 405 with the methods that the path knows.
-    MethodNotAllowed(&'static str),
+    MethodNotAllowed(&'static str, Caching),
     /// 404 where nobody reads pages.
     NotFound,
 }
@@ -120,9 +120,9 @@ impl Answer<'_> {
                 response.headers_mut().insert(CACHE_CONTROL, Caching::Revalidate.header());
                 response
             }
-            Self::MethodNotAllowed(allow) => {
+            Self::MethodNotAllowed(allow, caching) => {
                 let text = Bytes::from_static(b"405 method not allowed\n");
-                let mut response = of_text(StatusCode::METHOD_NOT_ALLOWED, text, Caching::Revalidate);
+                let mut response = of_text(StatusCode::METHOD_NOT_ALLOWED, text, caching);
                 response.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
                 response
             }

@@ -48,9 +48,11 @@ pub fn respond<'s>(ask: &Ask<'_>, moment: &Moment, snapshot: &'s Snapshot) -> An
         }
         (Route::Home, Verb::Read, Tier::User, Mode::Normal) => page(ask, &bodies.index, Caching::Revalidate),
         (Route::Home, Verb::Options, Tier::User, Mode::Normal) => Answer::Options("GET, HEAD, OPTIONS"),
-        (Route::Home, Verb::Other, Tier::User, Mode::Normal) => Answer::MethodNotAllowed("GET, HEAD, OPTIONS"),
+        (Route::Home, Verb::Other, Tier::User, Mode::Normal) => {
+            Answer::MethodNotAllowed("GET, HEAD, OPTIONS", Caching::Revalidate)
+        }
         (Route::Home | Route::Admin, Verb::Read, Tier::Admin, _) => page(ask, &bodies.admin, Caching::Never),
-        (Route::Home | Route::Admin, _, Tier::Admin, _) => Answer::MethodNotAllowed("GET, HEAD"),
+        (Route::Home | Route::Admin, _, Tier::Admin, _) => Answer::MethodNotAllowed("GET, HEAD", Caching::Revalidate),
         (Route::Admin | Route::Livez | Route::Readyz | Route::Metrics | Route::Other, ..) => Answer::Page {
             status: StatusCode::NOT_FOUND,
             page: &bodies.not_found,
@@ -86,7 +88,7 @@ pub fn respond_management<'s>(
         (Route::Livez, _) => probe(Probe::Livez, ask, moment, snapshot),
         (Route::Readyz, _) => probe(Probe::Readyz, ask, moment, snapshot),
         (Route::Metrics, Verb::Read) => Answer::Metrics(metrics(mode::at(&snapshot.settings, moment.now))),
-        (Route::Metrics, _) => Answer::MethodNotAllowed("GET, HEAD"),
+        (Route::Metrics, _) => Answer::MethodNotAllowed("GET, HEAD", Caching::Revalidate),
         (Route::Home | Route::Admin | Route::Other, _) => Answer::NotFound,
     }
 }
@@ -102,7 +104,7 @@ fn page<'s>(ask: &Ask<'_>, page: &'s Page, caching: Caching) -> Answer<'s> {
 
 fn probe<'s>(which: Probe, ask: &Ask<'_>, moment: &Moment, snapshot: &Snapshot) -> Answer<'s> {
     if ask.verb != Verb::Read {
-        return Answer::MethodNotAllowed("GET, HEAD");
+        return Answer::MethodNotAllowed("GET, HEAD", Caching::Never);
     }
     let settings = &snapshot.settings;
     // Maintenance touches the user tier only.
@@ -249,6 +251,7 @@ mod tests {
         assert!(!response.headers().contains_key(header::ETAG));
         for (tier, mode, request, caching) in [
             ("user", "true", "GET /readyz", "no-store"),
+            ("user", "false", "POST /livez", "no-store"),
             ("user", "false", "GET /", "no-cache"),
             ("user", "false", "GET /x", "no-cache"),
             ("user", "false", "POST /", "no-cache"),
