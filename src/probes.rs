@@ -70,17 +70,36 @@ pub fn run(probe: &str, query: &str, checks: &[Check]) -> Report {
     Report { ok, text }
 }
 
-/// The name in quotes, escaped, and cut so that at most [`NAME_SHOWN`] bytes stand between them.
+/// The name in quotes, escaped as Go's `%q` does, and cut so that at most [`NAME_SHOWN`] bytes stand between them.
 fn quoted(name: &str) -> String {
     let mut shown = String::new();
     for character in name.chars() {
-        let escaped: String = character.escape_debug().collect();
+        let escaped = match character {
+            '"' | '\\' => format!("\\{character}"),
+            '\x07' => "\\a".into(),
+            '\x08' => "\\b".into(),
+            '\x0c' => "\\f".into(),
+            '\n' => "\\n".into(),
+            '\r' => "\\r".into(),
+            '\t' => "\\t".into(),
+            '\x0b' => "\\v".into(),
+            '\0'..' ' | '\x7f' => format!("\\x{:02x}", u32::from(character)),
+            _ if is_printable(character) => character.into(),
+            '\u{80}'..='\u{ffff}' => format!("\\u{:04x}", u32::from(character)),
+            _ => format!("\\U{:08x}", u32::from(character)),
+        };
         if shown.len() + escaped.len() > NAME_SHOWN {
             break;
         }
         shown.push_str(&escaped);
     }
     format!("\"{shown}\"")
+}
+
+/// A letter, mark, number, sign or the space: what `str::escape_debug` leaves as it is, quotes aside. It escapes a mark
+/// that stands first, so that none does here.
+fn is_printable(character: char) -> bool {
+    character == '\'' || ['a', character].iter().collect::<String>().escape_debug().eq(['a', character])
 }
 
 #[cfg(test)]
@@ -116,6 +135,26 @@ mod tests {
         let report = run("livez", "verbose&exclude=z&exclude=a%22b&exclude=z", &GOOD[..1]);
         let text = "[+]ping ok\nwarn: some health checks cannot be excluded: no matches for \"a\\\"b\", \"z\"\nlivez check passed\n";
         assert_eq!(report.text, text);
+    }
+
+    #[test]
+    fn names_are_quoted_as_go_does() {
+        // The right-hand sides are strconv.Quote's.
+        for (name, quote) in [
+            ("it's", r#""it's""#),
+            ("a\"b\\c", r#""a\"b\\c""#),
+            ("\x07\x08\x0c\n\r\t\x0b", r#""\a\b\f\n\r\t\v""#),
+            ("\0\x01\x1b\x7f", r#""\x00\x01\x1b\x7f""#),
+            ("é ü 日本 e\u{301} \u{1f600} \u{fffd}", "\"é ü 日本 e\u{301} \u{1f600} \u{fffd}\""),
+            ("\u{301}", "\"\u{301}\""),
+            ("\u{85}\u{a0}\u{ad}\u{200b}\u{2028}\u{feff}\u{e000}", r#""\u0085\u00a0\u00ad\u200b\u2028\ufeff\ue000""#),
+            ("\u{e0001}\u{10ffff}", r#""\U000e0001\U0010ffff""#),
+        ] {
+            assert_eq!(quoted(name), quote);
+        }
+        assert_eq!(quoted(&"é".repeat(33)), format!("\"{}\"", "é".repeat(32)));
+        assert_eq!(quoted(&"\x01".repeat(17)), format!("\"{}\"", r"\x01".repeat(16)));
+        assert_eq!(quoted(&format!("{}\n", "a".repeat(63))), format!("\"{}\"", "a".repeat(63)), "no half escape");
     }
 
     #[test]
