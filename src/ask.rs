@@ -130,8 +130,10 @@ impl Coding {
             };
             *weight = Some(parts.find_map(quality).unwrap_or(1000));
         }
-        let gzip = gzip.or(any).unwrap_or(0);
-        // What is not mentioned is acceptable, but nothing says that it is liked.
+        // `*` stands for whatever is not mentioned, identity too.
+        let (gzip, identity) = (gzip.or(any).unwrap_or(0), identity.or(any));
+        // Identity is acceptable unmentioned, but nothing says that it is liked. Where neither is wanted, it is sent all
+        // the same: a page in a coding that was not asked for is better than none.
         if gzip > 0 && gzip >= identity.unwrap_or(0) { Self::Gzip } else { Self::Identity }
     }
 }
@@ -172,6 +174,10 @@ mod tests {
             "gzip;q=0.5, identity;q=0.5",
             "deflate, gzip;q=1.0, *;q=0.5",
             "gzip ; q=0.001",
+            "gzip;q=0.1, identity;q=0",
+            "gzip;q=0.1, *;q=0",
+            "identity;q=0, *",
+            "*;q=0.5, identity;q=0.4",
         ] {
             assert_eq!(coding(accept), Coding::Gzip, "{accept}");
         }
@@ -184,6 +190,12 @@ mod tests {
             "*;q=0",
             "gzip;q=0, *",
             "gzip;q=0.5, identity",
+            "gzip;q=0.5, *",
+            "gzip;q=0.5, *;q=1",
+            "*;q=0.5, identity",
+            "identity;q=0",
+            "identity;q=0, *;q=0",
+            "br, *;q=0",
             "gzip;q=2",
             "gzip;q=x",
             "gzip;q=0.0001",
