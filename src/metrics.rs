@@ -48,7 +48,7 @@ pub struct Metrics {
 /// Why a request was refused before it was one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// 400: no HTTP/1 request.
+    /// 400, or no answer to HTTP/2's preface: no HTTP/1 request.
     BadRequest,
     /// 431: the head, with its request line, is too large.
     HeadTooLarge,
@@ -98,7 +98,11 @@ impl Metrics {
 
         let family = Family::<Labels, Counter>::default();
         let refused = REFUSALS.map(|it| family.get_or_create(&vec![("kind", it.as_str())]).clone());
-        registry.register("http_refused_requests", "What was refused before it was a request", family);
+        registry.register(
+            "http_refused_requests",
+            "What was refused on the users' port before it was a request",
+            family,
+        );
 
         let mode = Gauge::default();
         registry.register(
