@@ -1,4 +1,4 @@
-//! Logs: the access log on stdout, events on stderr, one line each.
+//! Logs: the access log on stdout, of the users' port alone, and events on stderr, one line each.
 //!
 //! Lines go through a bounded queue to one writer thread, so that a slow or closed pipe never blocks or
 //! panics a request: what does not fit, or cannot be written, is lost and counted.
