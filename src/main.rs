@@ -1,6 +1,10 @@
 //! Settings, logs, runtime, serve.
 
-use std::{io, process::ExitCode, thread};
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+    thread,
+};
 
 use jiff::Timestamp;
 use maintenance_mode::{
@@ -20,7 +24,8 @@ fn main() -> ExitCode {
     match Command::parse(std::env::args_os().skip(1), std::env::vars_os()).map_err(End::misuse).and_then(run) {
         Ok(()) => ExitCode::SUCCESS,
         Err(end) => {
-            eprintln!("maintenance-mode: {end}");
+            // A stderr that is closed is no reason to panic, and the status says enough.
+            let _ = writeln!(io::stderr(), "maintenance-mode: {end}");
             end.status()
         }
     }

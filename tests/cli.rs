@@ -3,7 +3,7 @@
 
 mod common;
 
-use std::{net::TcpListener, process::Output};
+use std::{io, net::TcpListener, process::Output};
 
 use common::{Dir, Server, command};
 
@@ -36,6 +36,17 @@ fn what_is_wrong_is_named() {
     let config = Dir::new();
     config.write("RETRY_AFTER", "soon");
     refused(&["--config-dir", config.str()], 64, r#"RETRY_AFTER is "soon" in the config directory"#);
+}
+
+#[test]
+fn the_status_is_told_even_where_the_line_cannot_be() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let listen = format!("--listen={}", taken.local_addr().unwrap());
+    for (argument, status) in [("--tier=users", 64), (&listen, 1)] {
+        let (reader, closed) = io::pipe().unwrap();
+        drop(reader);
+        assert_eq!(command().arg(argument).stderr(closed).status().unwrap().code(), Some(status), "{argument}");
+    }
 }
 
 #[test]
