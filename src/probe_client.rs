@@ -1,14 +1,15 @@
 //! `maintenance-mode probe URL`: a health check for an image that has no curl.
 
 use std::{
-    io::{Read as _, Write as _},
-    net::{TcpStream, ToSocketAddrs as _},
+    io::{self, Read as _, Write as _},
+    net::{SocketAddr, TcpStream, ToSocketAddrs as _},
     time::{Duration, Instant},
 };
 
 use http::{StatusCode, Uri};
 
-/// For the name, the connection and the answer together; Kubernetes' and Docker's checks end about then.
+/// For the connection and the answer together; Kubernetes' and Docker's checks end about then. A name is looked up by
+/// the system, which has limits of its own, and what that takes is taken off.
 const TIME_LIMIT: Duration = Duration::from_secs(5);
 
 /// A status line is shorter.
@@ -61,10 +62,22 @@ fn left(deadline: Instant) -> Duration {
 }
 
 /// A connection to the first address of the host that takes it.
-fn connect(host: &str, port: u16, deadline: Instant) -> std::io::Result<TcpStream> {
-    let mut result = Err(std::io::Error::other("the name has no address"));
-    for address in (host.trim_matches(['[', ']']), port).to_socket_addrs()? {
-        result = TcpStream::connect_timeout(&address, left(deadline));
+fn connect(host: &str, port: u16, deadline: Instant) -> io::Result<TcpStream> {
+    let addresses: Vec<_> = (host.trim_matches(['[', ']']), port).to_socket_addrs()?.collect();
+    first(&addresses, deadline, TcpStream::connect_timeout)
+}
+
+/// What the first address gives that gives anything. Each gets its share of the time that is left, so that one which
+/// swallows packets leaves some for the next.
+fn first<T>(
+    addresses: &[SocketAddr],
+    deadline: Instant,
+    mut connect: impl FnMut(&SocketAddr, Duration) -> io::Result<T>,
+) -> io::Result<T> {
+    let mut result = Err(io::Error::other("the name has no address"));
+    for (address, shares) in addresses.iter().zip((1..=addresses.len()).rev()) {
+        let share = left(deadline).div_f64(shares as f64);
+        result = connect(address, share.max(Duration::from_millis(1)));
         if result.is_ok() {
             break;
         }
@@ -73,7 +86,7 @@ fn connect(host: &str, port: u16, deadline: Instant) -> std::io::Result<TcpStrea
 }
 
 /// The status line of the answer to a GET.
-fn ask(mut stream: TcpStream, authority: &str, target: &str, deadline: Instant) -> std::io::Result<String> {
+fn ask(mut stream: TcpStream, authority: &str, target: &str, deadline: Instant) -> io::Result<String> {
     stream.set_write_timeout(Some(left(deadline)))?;
     let agent = concat!("maintenance-mode/", env!("CARGO_PKG_VERSION"));
     let head =
@@ -126,6 +139,22 @@ mod tests {
         let wanted = Some(StatusCode::SERVICE_UNAVAILABLE);
         assert!(probe_of("HTTP/1.1 503 Service Unavailable\r\n\r\n", wanted).is_ok());
         assert!(matches!(probe_of("HTTP/1.1 200 OK\r\n\r\n", wanted), Err(Failure::Answer(_))));
+    }
+
+    #[test]
+    fn an_address_that_swallows_packets_leaves_time_for_the_next() {
+        let addresses = [1, 2, 3].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+        let start = Instant::now();
+        let asked = first(&addresses, start + Duration::from_millis(300), |address, limit| {
+            assert!(limit > Duration::from_millis(20) && limit <= Duration::from_millis(300), "{address}: {limit:?}");
+            if address.port() == 3 {
+                return Ok(address.port());
+            }
+            thread::sleep(limit);
+            Err(io::ErrorKind::TimedOut.into())
+        });
+        assert_eq!(asked.unwrap(), 3);
+        assert!(first(&[], start, |_, _| Ok(())).is_err());
     }
 
     #[test]
