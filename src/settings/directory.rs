@@ -28,8 +28,8 @@ const LARGEST_FILE: u64 = 64 * 1024;
 const TRIES: usize = 5;
 
 enum Failure {
-    /// Something moved or went away while it was read.
-    Moved,
+    /// Something is not there: it may have gone away while it was read.
+    Gone(ReadError),
     Error(ReadError),
 }
 
@@ -39,18 +39,20 @@ enum Failure {
 /// The directory or one of the files cannot be read, is no regular file, is too large or is not UTF-8; or
 /// the directory changed during each of 5 tries.
 pub fn read(dir: &Path) -> Result<Files, ReadError> {
+    let mut last = ReadError(format!("{} changed in each of {TRIES} reads", dir.display()));
     for _ in 0..TRIES {
         let generation = generation(dir);
-        match read_generation(&generation) {
-            Ok(files) if self::generation(dir) == generation => return Ok(files),
-            Ok(_) | Err(Failure::Moved) => {}
+        let files = read_generation(&generation);
+        let moved = self::generation(dir) != generation;
+        match files {
+            Ok(files) if !moved => return Ok(files),
+            // Of one generation: it is not there, rather than not there any more.
+            Err(Failure::Gone(error)) if !moved => last = error,
+            Ok(_) | Err(Failure::Gone(_)) => {}
             Err(Failure::Error(error)) => return Err(error),
         }
     }
-    Err(match fs::metadata(dir) {
-        Ok(_) => ReadError(format!("{} changed in each of {TRIES} reads", dir.display())),
-        Err(error) => ReadError::of(dir, &error),
-    })
+    Err(last)
 }
 
 /// The directory that holds the files now: what `..data` names, else `dir` itself.
@@ -109,7 +111,7 @@ impl Files {
 impl Failure {
     fn of(path: &Path, error: &io::Error) -> Self {
         match error.kind() {
-            io::ErrorKind::NotFound => Self::Moved,
+            io::ErrorKind::NotFound => Self::Gone(ReadError::of(path, error)),
             _ => Self::Error(ReadError::of(path, error)),
         }
     }
@@ -202,6 +204,11 @@ mod tests {
         let missing = dir.path().join("missing");
         let error = read(&missing).unwrap_err().to_string();
         assert!(error.starts_with(&format!("{} cannot be read: No such file", missing.display())), "{error}");
+        let link = dir.path().join("RETRY_AFTER");
+        symlink("nowhere", &link).unwrap();
+        let error = read(dir.path()).unwrap_err().to_string();
+        assert!(error.starts_with(&format!("{} cannot be read: No such file", link.display())), "{error}");
+        fs::remove_file(link).unwrap();
         dir.write("RETRY_AFTER", &"1".repeat(64 * 1024 + 1));
         assert!(read(dir.path()).unwrap_err().to_string().ends_with("RETRY_AFTER is larger than 64 KiB"));
         fs::remove_file(dir.path().join("RETRY_AFTER")).unwrap();
