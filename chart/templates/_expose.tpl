@@ -9,10 +9,11 @@ ingress
 {{- end -}}
 {{- end }}
 
-{{/* Whether a tier has a way in of a type: (dict "root" $ "tier" "user" "type" "ingress"); "true" or nothing. */}}
-{{- define "maintenance-mode.exposed" -}}
+{{/* How a tier comes in by an object of this chart, or nothing where there is none: (dict "root" $ "tier" "user"). */}}
+{{- define "maintenance-mode.wayIn" -}}
 {{- $enabled := eq .tier "user" | ternary .root.Values.expose.user.enabled .root.Values.admin.enabled }}
-{{- if and $enabled (eq (include "maintenance-mode.exposeType" .root) .type) }}true{{ end -}}
+{{- $type := include "maintenance-mode.exposeType" .root }}
+{{- if and $enabled (ne $type "none") }}{{ $type }}{{ end -}}
 {{- end }}
 
 {{/* Name of a tier's Ingress, HTTPRoute or first Route: (dict "root" $ "tier" "user"). */}}
@@ -79,20 +80,32 @@ path stays on the application.
 {{- printf "%s-%s" .name (regexReplaceAll "[^a-z0-9]+" (lower .path) "-" | trimAll "-") | trunc 63 | trimSuffix "-" -}}
 {{- end }}
 
-{{/* The URL of a tier, where it is known: (dict "root" $ "tier" "user"). */}}
-{{- define "maintenance-mode.door" -}}
+{{/* The first path of a tier that the toggle may move, and its Route, as an entry of maintenance-mode.paths: (dict "root" $ "tier" "user"). */}}
+{{- define "maintenance-mode.front" -}}
+{{- $switched := list }}
+{{- range include "maintenance-mode.paths" . | fromJsonArray }}{{ if not .pass }}{{ $switched = append $switched . }}{{ end }}{{ end }}
+{{- first $switched | toJson }}
+{{- end }}
+
+{{/* http or https, as a tier's way in has it: (dict "root" $ "tier" "user"). */}}
+{{- define "maintenance-mode.scheme" -}}
 {{- $way := index .root.Values.expose .tier }}
 {{- $type := include "maintenance-mode.exposeType" .root }}
-{{- if and $way.host (include "maintenance-mode.exposed" (merge (dict "type" $type) .)) (ne $type "none") }}
 {{- $secure := not (empty $way.tls.secretName) }}
 {{- if eq $type "route" }}{{ $secure = ne $way.tls.termination "none" }}{{ end }}
 {{- if eq $type "httpRoute" }}
-{{- $secure = false }}
-{{- range .root.Values.expose.parentRefs }}{{ if hasPrefix "https" (.sectionName | default "") }}{{ $secure = true }}{{ end }}{{ end }}
+{{- range .root.Values.expose.parentRefs }}
+{{- if or (hasPrefix "https" (.sectionName | default "")) (eq (.port | default 0 | int) 443) }}{{ $secure = true }}{{ end }}
 {{- end }}
-{{- $path := $way.path }}
-{{- if eq .tier "user" }}{{ range $first := $way.paths | first | list | compact }}{{ $path = $first.path }}{{ end }}{{ end }}
-{{- printf "%s://%s%s" ($secure | ternary "https" "http") $way.host $path }}
+{{- end }}
+{{- $secure | ternary "https" "http" }}
+{{- end }}
+
+{{/* The URL of a tier, where it is known: (dict "root" $ "tier" "user"). */}}
+{{- define "maintenance-mode.door" -}}
+{{- $host := (index .root.Values.expose .tier).host }}
+{{- if and $host (not (hasPrefix "*" $host)) (include "maintenance-mode.wayIn" .) }}
+{{- printf "%s://%s%s" (include "maintenance-mode.scheme" .) $host (include "maintenance-mode.front" . | fromJson).path }}
 {{- end -}}
 {{- end }}
 
@@ -129,13 +142,28 @@ With the annotations that are the application's.
 {{- toJson $patch }}
 {{- end }}
 
-{{/* Rules of a tier's Ingress, as JSON: (dict "root" $ "tier" "user" "closed" true). */}}
+{{/*
+Whether the paths that stay on the application have an Ingress of their own, as
+annotations go for all of one, and appAnnotations leave the users' Ingress in
+maintenance; "true" or nothing.
+*/}}
+{{- define "maintenance-mode.passIngress" -}}
+{{- if and (eq (include "maintenance-mode.wayIn" (dict "root" . "tier" "user")) "ingress") .Values.maintenance.passPaths .Values.expose.user.appAnnotations }}true{{ end -}}
+{{- end }}
+
+{{/*
+Rules of a tier's Ingress, as JSON: (dict "root" $ "tier" "user" "closed" true). With
+"only" "pass" or "switched" they are of those paths alone.
+*/}}
 {{- define "maintenance-mode.ingressRules" -}}
 {{- $paths := list }}
 {{- range include "maintenance-mode.paths" . | fromJsonArray }}
+{{- $kind := .pass | ternary "pass" "switched" }}
+{{- if eq $kind ($.only | default $kind) }}
 {{- $backend := $.closed | ternary .closed .normal }}
 {{- $port := $backend.ours | empty | ternary (dict "number" ($backend.port | int64)) (dict "name" "http") }}
 {{- $paths = append $paths (dict "path" .path "pathType" .pathType "backend" (dict "service" (dict "name" $backend.name "port" $port))) }}
+{{- end }}
 {{- end }}
 {{- if and (eq .tier "admin") (eq (include "maintenance-mode.switch" .root) "backend") }}
 {{- $paths = concat $paths (include "maintenance-mode.standbyPaths" .root | fromJsonArray) }}
@@ -153,7 +181,7 @@ Paths of the admin Ingress that nobody asks for. They name each Service that the
 users' Ingress leads to in one mode only, as a controller that forgets a Service
 which no Ingress names (Contour does) has no connection to it at the moment of the
 switch. They are below the admins' own path, and so as well kept as that: users
-reach the idle side in neither mode.
+reach the idle side in neither mode. No dot in them: ingress-nginx refuses one.
 */}}
 {{- define "maintenance-mode.standbyPaths" -}}
 {{- $paths := list }}
@@ -161,7 +189,7 @@ reach the idle side in neither mode.
 {{- $seen := dict }}
 {{- range include "maintenance-mode.paths" (dict "root" . "tier" "user") | fromJsonArray }}
 {{- range $backend := list .normal .closed }}
-{{- $path := printf "%s/.maintenance-mode/standby/%s-%d" $base $backend.name ($backend.port | int64) }}
+{{- $path := printf "%s/maintenance-mode-standby/%s-%d" $base $backend.name ($backend.port | int64) }}
 {{- if not (hasKey $seen $path) }}
 {{- $_ := set $seen $path true }}
 {{- $port := $backend.ours | empty | ternary (dict "number" ($backend.port | int64)) (dict "name" "http") }}
@@ -186,6 +214,11 @@ reach the idle side in neither mode.
 {{- toYaml $spec }}
 {{- end }}
 
+{{/* A backend of an HTTPRoute, as JSON, in full, as Argo CD compares it with what the API server makes of it: (dict "backend" … "weight" 100). */}}
+{{- define "maintenance-mode.backendRef" -}}
+{{- dict "group" "" "kind" "Service" "name" .backend.name "port" (.backend.port | int64) "weight" .weight | toJson }}
+{{- end }}
+
 {{/*
 Rules of a tier's HTTPRoute, as JSON: (dict "root" $ "tier" "user" "closed" true).
 Both sides of the switch are always named, with weights 100 and 0, so that the proxy
@@ -201,12 +234,12 @@ knows both before the switch.
 {{- $path := dict "type" (get $kinds .pathType) "value" .path }}
 {{- $switched := ne .normal.name .closed.name }}
 {{- $live := not (and $switched $.closed) }}
-{{- $backends := list (dict "name" .normal.name "port" (.normal.port | int64) "weight" ($live | ternary 100 0)) }}
+{{- $backends := list (include "maintenance-mode.backendRef" (dict "backend" .normal "weight" ($live | ternary 100 0)) | fromJson) }}
 {{- if $switched }}
-{{- $backends = append $backends (dict "name" .closed.name "port" (.closed.port | int64) "weight" ($live | ternary 0 100)) }}
+{{- $backends = append $backends (include "maintenance-mode.backendRef" (dict "backend" .closed "weight" ($live | ternary 0 100)) | fromJson) }}
 {{- if $bypass.name }}
 {{- $match := dict "path" $path "headers" (list (dict "type" "Exact" "name" $bypass.name "value" $bypass.value)) }}
-{{- $rule := dict "matches" (list $match) "backendRefs" (list (dict "name" .normal.name "port" (.normal.port | int64) "weight" 100)) }}
+{{- $rule := dict "matches" (list $match) "backendRefs" (list (include "maintenance-mode.backendRef" (dict "backend" .normal "weight" 100) | fromJson)) }}
 {{- with $way.filters }}{{ $_ := set $rule "filters" . }}{{ end }}
 {{- with $way.timeouts }}{{ $_ := set $rule "timeouts" . }}{{ end }}
 {{- $rules = append $rules $rule }}
@@ -223,7 +256,13 @@ knows both before the switch.
 
 {{/* Spec of a tier's HTTPRoute: (dict "root" $ "tier" "user" "closed" true). */}}
 {{- define "maintenance-mode.httpRouteSpec" -}}
-{{- $spec := dict "parentRefs" .root.Values.expose.parentRefs "rules" (include "maintenance-mode.httpRouteRules" . | fromJsonArray) }}
+{{- $parents := list }}
+{{- range .root.Values.expose.parentRefs }}
+{{- $parent := dict "group" "gateway.networking.k8s.io" "kind" "Gateway" }}
+{{- range $key, $value := . }}{{ $_ := set $parent $key $value }}{{ end }}
+{{- $parents = append $parents $parent }}
+{{- end }}
+{{- $spec := dict "parentRefs" $parents "rules" (include "maintenance-mode.httpRouteRules" . | fromJsonArray) }}
 {{- with include "maintenance-mode.hosts" . | fromJsonArray }}{{ $_ := set $spec "hostnames" . }}{{ end }}
 {{- toYaml $spec }}
 {{- end }}
@@ -231,7 +270,9 @@ knows both before the switch.
 {{/*
 Spec of a Route, as JSON: (dict "root" $ "tier" "user" "closed" true "path" one of
 maintenance-mode.paths). An empty host or path is left out: the API server refuses the
-one and drops the other. The port is a name, as a Route's number would mean the pod's.
+one and drops the other. The port is a name, as a Route's number would mean the pod's;
+where the application's has none there is none in either mode, as what one mode alone
+has outlives a Helm upgrade once a script has patched it in.
 */}}
 {{- define "maintenance-mode.routeSpec" -}}
 {{- $way := index .root.Values.expose .tier }}
@@ -241,10 +282,10 @@ one and drops the other. The port is a name, as a Route's number would mean the 
 {{- with $way.host }}{{ $_ := set $spec "host" . }}{{ end }}
 {{- with $way.subdomain }}{{ $_ := set $spec "subdomain" . }}{{ end }}
 {{- if ne .path.path "/" }}{{ $_ := set $spec "path" .path.path }}{{ end }}
-{{- with $backend.portName }}{{ $_ := set $spec "port" (dict "targetPort" .) }}{{ end }}
-{{- if and $live (eq .tier "user") $way.alternateBackends }}
+{{- if .path.normal.portName }}{{ $_ := set $spec "port" (dict "targetPort" $backend.portName) }}{{ end }}
+{{- if and (eq .tier "user") $way.alternateBackends }}
 {{- $others := list }}
-{{- range $way.alternateBackends }}{{ $others = append $others (dict "kind" "Service" "name" .name "weight" (.weight | int64)) }}{{ end }}
+{{- range $way.alternateBackends }}{{ $others = append $others (dict "kind" "Service" "name" .name "weight" ($live | ternary (.weight | int64) 0)) }}{{ end }}
 {{- $_ := set $spec "alternateBackends" $others }}
 {{- end }}
 {{- with $way.tls }}

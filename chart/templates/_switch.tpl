@@ -104,8 +104,13 @@ the patches as what toJson takes; without them for the ConfigMap.
 */}}
 {{- define "maintenance-mode.switchAnnotations" -}}
 {{- $annotations := dict }}
-{{- with include "maintenance-mode.door" (dict "root" .root "tier" "user") }}
+{{- $users := dict "root" .root "tier" "user" }}
+{{- with include "maintenance-mode.door" $users }}
 {{- $_ := set $annotations "maintenance-mode/front-door" . }}
+{{- end }}
+{{- if include "maintenance-mode.wayIn" $users }}
+{{- /* For a host that the router chooses. */}}
+{{- $_ := set $annotations "maintenance-mode/front-path" (include "maintenance-mode.front" $users | fromJson).path }}
 {{- end }}
 {{- if ne (include "maintenance-mode.switch" .root) "config" }}
 {{- with include "maintenance-mode.door" (dict "root" .root "tier" "admin") }}
