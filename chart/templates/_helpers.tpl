@@ -1,3 +1,8 @@
+{{/*
+Names, namespaces and the like go through toYaml where they stand alone: it quotes those
+that YAML would take for something else, such as a release no or a namespace 123.
+*/}}
+
 {{/* What the objects' names start with. */}}
 {{- define "maintenance-mode.fullname" -}}
 {{- .Values.fullnameOverride | default .Release.Name -}}
@@ -10,7 +15,7 @@
 {{/* What a Service, a budget or a Deployment finds its pods by: (dict "root" $ "component" "user"). */}}
 {{- define "maintenance-mode.selectorLabels" -}}
 app.kubernetes.io/name: maintenance-mode
-app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/instance: {{ .root.Release.Name | toYaml }}
 app.kubernetes.io/component: {{ .component }}
 {{- end }}
 
@@ -70,7 +75,7 @@ to Helm and would be printed as 3.1536e+07.
 {{- $service := index .root.Values.service .tier -}}
 type: {{ $service.type | default .root.Values.service.type }}
 {{- with $service.loadBalancerClass }}
-loadBalancerClass: {{ . }}
+loadBalancerClass: {{ . | toYaml }}
 {{- end }}
 {{- with $service.loadBalancerSourceRanges }}
 loadBalancerSourceRanges:
@@ -86,9 +91,9 @@ loadBalancerSourceRanges:
 - name: STANDBY
   value: "true"
 {{- end }}
-{{- with .root.Values.maintenance.healthPath }}
+{{- if and (eq .component "user") .root.Values.maintenance.healthPath }}
 - name: HEALTH_PATH
-  value: {{ . | quote }}
+  value: {{ .root.Values.maintenance.healthPath | quote }}
 {{- end }}
 {{- $port := include "maintenance-mode.port" .root }}
 {{- if ne $port "8080" }}
@@ -110,12 +115,15 @@ loadBalancerSourceRanges:
 {{- $values := .root.Values -}}
 {{- $port := include "maintenance-mode.port" .root | int64 -}}
 {{- $podSecurityContext := $values.podSecurityContext | default dict -}}
-{{- if lt $port 1024 }}
-{{- /* Who is not root may listen there all the same: a safe sysctl of the pod's own network. */}}
 {{- $low := dict "name" "net.ipv4.ip_unprivileged_port_start" "value" "0" }}
-{{- $podSecurityContext = merge (dict "sysctls" (append ($podSecurityContext.sysctls | default list) $low)) $podSecurityContext }}
+{{- $sysctls := $podSecurityContext.sysctls | default list }}
+{{- $names := list }}
+{{- range $sysctls }}{{ $names = append $names .name }}{{ end }}
+{{- if and (lt $port 1024) (not (has $low.name $names)) }}
+{{- /* Who is not root may listen there all the same: a safe sysctl of the pod's own network. */}}
+{{- $podSecurityContext = merge (dict "sysctls" (append $sysctls $low)) $podSecurityContext }}
 {{- end -}}
-serviceAccountName: {{ include "maintenance-mode.fullname" .root }}
+serviceAccountName: {{ include "maintenance-mode.fullname" .root | toYaml }}
 automountServiceAccountToken: false
 # The server reads its settings from the environment: no names of Services in it.
 enableServiceLinks: false
@@ -142,7 +150,7 @@ affinity:
   {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- with $values.priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | toYaml }}
 {{- end }}
 # Over the nodes where that can be had. Pods of the rollout's other side do not
 # count, else the new ones would be spread around pods that are about to go.
@@ -166,7 +174,7 @@ containers:
     env:
       {{- include "maintenance-mode.env" . | nindent 6 }}
     ports:
-      - name: {{ include "maintenance-mode.portName" .root }}
+      - name: {{ include "maintenance-mode.portName" .root | toYaml }}
         containerPort: {{ $port }}
       - name: management
         containerPort: 9090
@@ -200,7 +208,7 @@ containers:
 volumes:
   - name: config
     configMap:
-      name: {{ include "maintenance-mode.configMapName" .root }}
+      name: {{ include "maintenance-mode.configMapName" .root | toYaml }}
   {{- with $values.extraVolumes }}
   {{- toYaml . | nindent 2 }}
   {{- end }}

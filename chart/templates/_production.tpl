@@ -15,7 +15,7 @@
 {{/* Labels of the pod of helm test, and what finds it. No page pod has them, so that no selector which the toggle moves finds that pod. */}}
 {{- define "maintenance-mode.testLabels" -}}
 app.kubernetes.io/name: maintenance-mode-test
-maintenance-mode/test: {{ .Release.Name }}
+maintenance-mode/test: {{ .Release.Name | toYaml }}
 {{- end }}
 
 {{/* Annotations of pods. The checksum is the user tier's alone: the switch never restarts the admin tier. */}}
