@@ -76,7 +76,7 @@ pub async fn serve(mut stream: TcpStream, peer: SocketAddr, slot: &Slot, handler
     let came = select! {
         biased;
         came = first_byte => matches!(came, Ok(Ok(1))),
-        () = slot.told_to_close() => has_come(&stream) && stream.readable().await.is_ok(),
+        () = slot.told_to_close() => has_come(&stream),
     };
     if came {
         slot.busy();
@@ -103,7 +103,7 @@ async fn talk(stream: &mut TcpStream, peer: SocketAddr, slot: &Slot, handler: &i
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(IDLE)
-        // A client may shut its side once it has asked; without this it would get half an answer, or none.
+        // A client may shut its side once it has asked; else hyper takes that for an error.
         .half_close(true)
         .max_header_size(HEAD)
         .serve_connection(TokioIo::new(join(&input, output)), service);
@@ -196,5 +196,86 @@ impl<'s> Input<'s> {
 impl AsyncRead for &Input<'_> {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut *self.lock()).poll_read(context, buffer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{Read as _, Write as _},
+        net::{Shutdown, TcpListener, TcpStream as Client},
+        sync::Arc,
+    };
+
+    use prometheus_client::metrics::gauge::Gauge;
+    use tokio::task::spawn_blocking;
+
+    use super::*;
+    use crate::{answer::Answer, slots::Slots};
+
+    struct NotFound;
+
+    impl Handler for NotFound {
+        fn handle(&self, _: &Request<Incoming>, _: SocketAddr) -> Response<Full<Bytes>> {
+            Answer::NotFound.into_response(false)
+        }
+        fn refused(&self, _: Refusal) {}
+    }
+
+    const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+
+    /// A connection of which the poller has told nothing yet.
+    fn pair() -> (Client, TcpStream, SocketAddr) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = Client::connect(listener.local_addr().unwrap()).unwrap();
+        let (stream, peer) = listener.accept().unwrap();
+        stream.set_nonblocking(true).unwrap();
+        (client, TcpStream::from_std(stream).unwrap(), peer)
+    }
+
+    async fn to_its_end(mut client: Client) -> String {
+        let mut text = String::new();
+        spawn_blocking(move || client.read_to_string(&mut text).map(|_| text)).await.unwrap().unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_request_that_came_before_the_connection_was_told_to_close_is_answered() {
+        let (mut client, stream, peer) = pair();
+        client.write_all(GET).unwrap();
+        let slots = Slots::new(1, Gauge::default());
+        let slot = slots.take().await;
+        slots.close_all();
+        let (answer, ()) = tokio::join!(to_its_end(client), serve(stream, peer, &slot, &NotFound));
+        assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
+    }
+
+    #[tokio::test]
+    async fn so_is_the_next_request_on_a_connection_that_idles() {
+        let (mut client, stream, peer) = pair();
+        let slots = Slots::new(1, Gauge::default());
+        let slot = Arc::new(slots.take().await);
+        let served = tokio::spawn({
+            let slot = slot.clone();
+            async move { serve(stream, peer, &slot, &NotFound).await }
+        });
+        client.write_all(GET).unwrap();
+        while !slot.has_asked() {
+            sleep(Duration::from_millis(1)).await;
+        }
+        client.write_all(GET).unwrap();
+        slots.close_all();
+        assert_eq!(to_its_end(client).await.matches("HTTP/1.1 404").count(), 2);
+        served.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn so_is_a_client_that_has_shut_its_side_at_once() {
+        let (mut client, stream, peer) = pair();
+        client.write_all(GET).unwrap();
+        client.shutdown(Shutdown::Write).unwrap();
+        let slots = Slots::new(1, Gauge::default());
+        let slot = slots.take().await;
+        let (answer, ()) = tokio::join!(to_its_end(client), serve(stream, peer, &slot, &NotFound));
+        assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
     }
 }
