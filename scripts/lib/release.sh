@@ -81,11 +81,16 @@ list_pods() {
 }
 
 # Sets `switched`, the objects that the toggle patches, and `kind`, which of them it is: config, backend or selector.
-# The user pods tell: whoever may use this command may list pods, and need not list anything else.
+# The user pods tell: whoever may use this command may list pods. Where none is left, their Deployment tells.
 find_switched() {
   local pods
   pods=$(list_pods) || die "the user pods of release $release in namespace $namespace cannot be listed: see the message above"
   switched=$(awk -F'|' 'NF { print $3 }' <<<"$pods" | sort -u)
+  if [ -z "$switched" ]; then
+    pods=$(k get deployments.apps -l "$labels,app.kubernetes.io/component=user" -o jsonpath='{range .items[*]}{"|"}{.spec.template.metadata.annotations.maintenance-mode/switch}{"\n"}{end}' 2>&1) ||
+      die "release $release has no user pods in namespace $namespace, and its Deployment, which would tell what is switched, cannot be listed: $pods"
+    switched=$(awk -F'|' '$1 == "" && $2 != "" { print $2 }' <<<"$pods" | sort -u)
+  fi
   case $switched in
     '') die "release $release has no user pods in namespace $namespace: is it installed there? (-n and -r say where)" ;;
     *$'\n'*) die "the user pods of release $release do not agree on what is switched, as an upgrade is under way: repeat this when it has ended. They say: $(tr '\n' ' ' <<<"$switched")" ;;
@@ -95,20 +100,30 @@ find_switched() {
   esac
 }
 
-# read_switched MODE: sets what the first switched object tells: `front_door`, `admin_door`, `application` (names of
-# Services) and `tracked` (by Argo CD, and as what).
+# Sets what the first switched object tells: `front_door`, `front_path`, `admin_door`, `application` (names of Services)
+# and `tracked` (by Argo CD, and as what).
 read_switched() {
-  local text object=${switched%% *}
-  text=$(k get "$object" -o jsonpath='{.metadata.annotations.maintenance-mode/front-door}{"\n"}{.metadata.annotations.maintenance-mode/admin-door}{"\n"}{.metadata.annotations.maintenance-mode/application}{"\n"}{.metadata.annotations.argocd\.argoproj\.io/tracking-id}{.metadata.labels.argocd\.argoproj\.io/instance}{"\n"}') ||
+  local text managers instance object=${switched%% *}
+  text=$(k get "$object" --show-managed-fields -o jsonpath='{.metadata.annotations.maintenance-mode/front-door}{"\n"}{.metadata.annotations.maintenance-mode/front-path}{"\n"}{.metadata.annotations.maintenance-mode/admin-door}{"\n"}{.metadata.annotations.maintenance-mode/application}{"\n"}{.metadata.annotations.argocd\.argoproj\.io/tracking-id}{.metadata.labels.argocd\.argoproj\.io/instance}{"\n"}{.metadata.managedFields[*].manager}{"\n"}{.metadata.labels.app\.kubernetes\.io/instance}{"\n"}') ||
     die "$object of release $release in namespace $namespace cannot be read: see the message above"
-  { read -r front_door; read -r admin_door; read -r application; read -r tracked; } <<<"$text" || true
+  {
+    read -r front_door
+    read -r front_path
+    read -r admin_door
+    read -r application
+    read -r tracked
+    read -r managers
+    read -r instance
+  } <<<"$text" || true
+  # Argo CD may also track by the label app.kubernetes.io/instance, or leave no mark; it always writes as argocd-….
+  case " $managers" in *' argocd'*) tracked=${tracked:-$instance} ;; esac
 }
 
 # Who holds the key in the ConfigMap, other than people at a command line: "helm" where maintenance.enabled is set.
 owner() {
   k get "$switched" --show-managed-fields \
     -o jsonpath='{range .metadata.managedFields[*]}{.manager}{" "}{.fieldsV1}{"\n"}{end}' |
-    awk '/"f:MAINTENANCE_MODE"/ && $1 !~ /^(kubectl|oc)/ { print $1; exit }'
+    awk '/"f:MAINTENANCE_MODE"/ && $1 !~ /^(kubectl|oc)/ && !found { found = 1; print $1 }'
 }
 
 # Sets `answer` to what a pod is in, true or false, or to nothing where it does not answer; then `trouble` says why.
@@ -123,42 +138,92 @@ ask_pod() {
   fi
 }
 
-# Sets `url` to the front door; where there is none that can be asked, `no_door` says why.
-find_front_door() {
-  local resource found name path tls address
-  no_door="the release has no Route or Ingress whose host is known (--url names one)"
-  [ -z "$url" ] || return 0
-  url=$front_door
-  [ -z "$url" ] || return 0
+# find_door COMPONENT: sets `door` to the URL of a tier's Route or Ingress; where there is none that can be asked,
+# `no_door` says why.
+find_door() {
+  local resource found name admitted named path tls address
+  door=
+  no_door="the release has no Route or Ingress whose host is known"
   for resource in routes.route.openshift.io ingresses.networking.k8s.io; do
-    found=$(k get "$resource" -l "$labels,app.kubernetes.io/component=user" -o jsonpath='{range .items[*]}{.metadata.name}{"|"}{.spec.host}{.spec.rules[0].host}{"|"}{.spec.path}{.spec.rules[0].http.paths[0].path}{"|"}{.spec.tls}{"|"}{.status.loadBalancer.ingress[0].ip}{.status.loadBalancer.ingress[0].hostname}{"\n"}{end}' 2>&1) || {
+    found=$(k get "$resource" -l "$labels,app.kubernetes.io/component=$1" -o jsonpath='{range .items[*]}{.metadata.name}{"|"}{.status.ingress[*].host}{"|"}{.spec.host}{.spec.rules[0].host}{"|"}{.spec.path}{.spec.rules[0].http.paths[0].path}{"|"}{.spec.tls}{"|"}{.status.loadBalancer.ingress[0].ip}{.status.loadBalancer.ingress[0].hostname}{"\n"}{end}' 2>&1) || {
       # Most clusters have no Routes.
-      case $found in *orbidden*) no_door="its ${resource%%.*} may not be read (--url names one)" ;; esac
+      case $found in *orbidden*) no_door="its ${resource%%.*} may not be read" ;; esac
       continue
     }
+    found=$(awk -F'|' 'NF == 6 && !found { found = 1; print }' <<<"$found")
     [ -n "$found" ] || continue
-    IFS='|' read -r name host path tls address <<<"$found"
-    host=${host:-$address}
-    if [ -z "$host" ]; then
-      no_door="${resource%%.*}/$name has neither a host nor an address (--url names one)"
-    else
-      url=http${tls:+s}://$host${path:-/}
+    IFS='|' read -r name admitted named path tls address <<<"$found"
+    # A Route with a subdomain gets its host from the router.
+    [ -z "$admitted" ] || named=${admitted%% *}
+    named=${named:-$address}
+    # The users' first path may be one that stays on the application.
+    if [ "$1" = user ]; then
+      [ "$kind" != backend ] || path=
+      path=${front_path:-$path}
     fi
-    # The host is the URL's own.
-    host=
+    if [ -z "$named" ]; then
+      no_door="${resource%%.*}/$name has neither a host nor an address"
+    else
+      door=http${tls:+s}://$named${path:-/}
+    fi
     return
   done
 }
 
-# ask_door URL HOST: sets `status` and `marker` by one answer, over a connection of its own; fails where there is none.
+# Sets `url` to the front door; where there is none that can be asked, `no_door` says why.
+find_front_door() {
+  local door
+  url=${url:-$front_door}
+  [ -z "$url" ] || return 0
+  find_door user
+  no_door="$no_door (--url names one)"
+  url=$door
+}
+
+# Sets `admin_url` to the admins' way in, as find_front_door does.
+find_admin_door() {
+  local door
+  admin_url=${admin_url:-$admin_door}
+  [ -z "$admin_url" ] || return 0
+  find_door admin
+  no_door="$no_door (--admin-url names one)"
+  admin_url=$door
+}
+
+# ask_door WHO URL HOST: sets `status`, `marker` and `location` by one answer, over a connection of its own, and `door`
+# to the URL that gave it; fails where there is none. A host that leads to itself over https is followed there.
 ask_door() {
+  door=$2
+  ask_once "$door" "$3" || return
+  if [ -n "$3" ] || ! leads_to_https "$door"; then return 0; fi
+  say "$1: $door redirects to $location, so that is asked"
+  door=$location
+  ask_once "$door" ''
+}
+
+ask_once() { # URL HOST
   local head
   # -k: nothing secret is sent, and a router's own certificate should not hide what users get.
   if ! head=$(curl -sSk -o /dev/null -D - --max-time 5 ${2:+-H "Host: $2"} "$1" 2>&1); then
     trouble=$head
     return 1
   fi
-  read -r status marker <<<"$(tr -d '\r' <<<"$head" | awk 'NR == 1 { status = $2 } tolower($1) == "maintenance-mode:" { marker = $2 } END { print status, marker }')"
+  # The last head is the answer: a proxy's comes before it.
+  head=$(tr -d '\r' <<<"$head" | awk '
+    /^HTTP\// { status = $2; marker = ""; location = "" }
+    tolower($1) == "maintenance-mode:" { marker = $2 }
+    tolower($1) == "location:" { location = $2 }
+    END { print status "|" marker "|" location }')
+  IFS='|' read -r status marker location <<<"$head"
+}
+
+leads_to_https() { # URL
+  local here=${1#http://} there=${location#https://}
+  case $status in 301 | 302 | 303 | 307 | 308) ;; *) return 1 ;; esac
+  [ "$here" != "$1" ] && [ "$there" != "$location" ] || return 1
+  here=${here%%[/?#]*}
+  there=${there%%[/?#]*}
+  [ "${here%:*}" = "${there%:*}" ]
 }
 
 # --- an application of your own -----------------------------------------------------------------
@@ -183,21 +248,26 @@ count_ready() { # SERVICE
   case $list in *'not found'* | *NotFound*) lack="service/$1 is not there" ;; esac
 }
 
-# The names of the Services that lead to the application, other than those of the release.
+# The names of the Services that lead to the application: its own, and whichever shares a pod with these; but not the one
+# that the toggle moves.
 application_services() {
-  local selector
-  if [ "$kind" = backend ]; then tr ' ' '\n' <<<"$application"; return; fi
-  # Whatever selects the same pods.
-  selector=$(k get service "$application" -o jsonpath='{.spec.selector}') || return
-  k get services -o jsonpath='{range .items[*]}{.metadata.name}{"|"}{.spec.selector}{"|"}{.metadata.labels.app\.kubernetes\.io/instance}{"\n"}{end}' |
-    awk -F'|' -v selector="$selector" -v release="$release" '$2 == selector && $3 != release { print $1 }'
+  local slices
+  slices=$(k get endpointslices -o jsonpath='{range .items[*]}{.metadata.labels.kubernetes\.io/service-name}{"|"}{.endpoints[*].targetRef.name}{"\n"}{end}') || return
+  awk -F'|' -v own="$application" -v moved="${switched#service/}" '
+    BEGIN { n = split(own, list, " "); for (i = 1; i <= n; i++) ours[list[i]] = 1 }
+    { service[NR] = $1; pods[NR] = $2 }
+    ($1 in ours) { n = split($2, list, " "); for (i = 1; i <= n; i++) theirs[list[i]] = 1 }
+    END {
+      for (j = 1; j <= NR; j++) { n = split(pods[j], list, " "); for (i = 1; i <= n; i++) if (list[i] in theirs) ours[service[j]] = 1 }
+      for (name in ours) if (name != "" && name != moved) print name
+    }' <<<"$slices"
 }
 
 # Says which other ways in still lead to the application, and what no way in stops.
 report_other_ways() {
   local services resource backends found others='' unknown=''
   if ! services=$(application_services 2>/dev/null); then
-    say "other ways in: not looked for: the Services cannot be listed"
+    say "other ways in: not looked for: the endpoints of the Services cannot be listed"
   else
     for resource in ingresses.networking.k8s.io routes.route.openshift.io httproutes.gateway.networking.k8s.io; do
       case $resource in

@@ -22,8 +22,9 @@ $(common_options)
       --dry-run               say what would be done, and change nothing
 
 The environment variable KUBECTL names the client; default: kubectl, else oc. It must be allowed to list and patch pods,
-to get pods/proxy, and to get and patch what is switched; before an application of your own to list endpointslices,
-ingresses, routes and httproutes too (rbac.toggle.subjects allows just that).
+to get pods/proxy, and to get and patch what is switched; before an application of your own to get services and to list
+endpointslices, ingresses, routes and httproutes too; where no pod is left, to list deployments (rbac.toggle.subjects
+allows just that).
 USAGE
 }
 
@@ -124,29 +125,32 @@ switch_config() {
 
 # Before users are let in again: whether there is something to let them in to.
 check_application() {
-  local service status marker trouble
+  local service status marker location trouble no_door door=
   for service in $application; do
     count_ready "$service"
     if [ "$ready" -gt 0 ]; then say "service/$service: $ready ready endpoints"; else stop "$lack: users would get no answer."; fi
   done
-  admin_url=${admin_url:-$admin_door}
+  find_admin_door
   if [ -z "$admin_url" ]; then
-    say "admins' way in: not checked: its URL is not known (--admin-url names it)"
+    say "admins' way in: not checked: $no_door"
   elif ! command -v curl >/dev/null; then
     say "admins' way in: $admin_url was not checked: curl is not on PATH"
-  elif ! ask_door "$admin_url" "$admin_host"; then
-    stop "the application cannot be asked at the admins' way in, $admin_url: $trouble."
+  elif ! ask_door "admins' way in" "$admin_url" "$admin_host"; then
+    stop "the application cannot be asked at the admins' way in, $door: $trouble."
   else
     case $status in
-      5*) stop "the application answers $status at the admins' way in, $admin_url." ;;
-      *) say "admins' way in: $admin_url answers $status" ;;
+      5*) stop "the application answers $status at the admins' way in, $door." ;;
+      *) say "admins' way in: $door answers $status" ;;
     esac
   fi
 }
 
 # Before users get the page: whether there is a pod that shows it.
 check_page() {
-  list_pods | grep -q '|True|' || stop "no page pod of release $release is Ready: users would get the router's own error."
+  case $(list_pods || true) in
+    (*'|True|'*) ;;
+    (*) stop "no page pod of release $release is Ready: users would get the router's own error." ;;
+  esac
 }
 
 # Until the Service has endpoints of the new side alone.
@@ -157,8 +161,9 @@ await_selector() {
       say "$switched: its endpoints cannot be listed, so they were not waited for: $list"
       return
     fi
-    page=$(list_pods | awk -F'|' '{ print $1 }')
-    own=$(awk -F'|' -v page="$page" 'BEGIN { split(page, list, "\n"); for (i in list) ours[list[i]] = 1 } $2 == "true" && ($1 in ours)' <<<"$list" | grep -c . || true)
+    # In spaces: an awk may take no newline there.
+    page=$(list_pods | awk -F'|' '{ printf "%s ", $1 }' || true)
+    own=$(awk -F'|' -v page="$page" 'BEGIN { split(page, list, " "); for (i in list) ours[list[i]] = 1 } $2 == "true" && ($1 in ours)' <<<"$list" | grep -c . || true)
     foreign=$(grep -c '|true$' <<<"$list" || true)
     foreign=$((foreign - own))
     case $mode in
@@ -201,17 +206,18 @@ switch_application() {
 # --- the front door -----------------------------------------------------------------------------
 
 check_front_door() {
-  local good=0 foreign=0 silent=0 status=nothing marker='' trouble='' what=$switched
+  local good=0 foreign=0 silent=0 status=nothing marker='' location='' trouble='' what=$switched door hint
   [ "$kind" != config ] || what='every user pod'
   if [ -z "$url" ]; then say "front door: not checked: $no_door"; return; fi
   command -v curl >/dev/null || { say "front door: $url was not checked: curl is not on PATH"; return; }
   # Five good ones in a row, each over a new connection: routers have several workers.
   while [ $good -lt 5 ]; do
-    if ! ask_door "$url" "$host"; then
-      good=0 silent=$((silent + 1))
+    if ask_door "front door" "$url" "$host"; then silent=0; else silent=$((silent + 1)); fi
+    url=$door
+    if [ $silent -gt 0 ]; then
+      good=0
       [ $silent -lt 3 ] || { say "front door: $url cannot be reached from here, so it was not checked: $trouble"; return; }
     else
-      silent=0
       case $mode:$status:$marker in
         true:503:on) good=$((good + 1)) foreign=0 ;;
         true:503:*) good=0 foreign=$((foreign + 1)) ;;
@@ -224,8 +230,11 @@ check_front_door() {
       fi
     fi
     [ $good -gt 0 ] && continue
-    [ $SECONDS -lt "$timeout" ] ||
-      die "$what is in mode $name, but after $timeout s the front door $url answers $status$([ -z "$marker" ] || echo ' with our marker'): is there a cache before it, or does it lead elsewhere?"
+    if [ $SECONDS -ge "$timeout" ]; then
+      hint='is there a cache before it, or does it lead elsewhere?'
+      [ -z "$location" ] || hint="it leads to $location: --url names the address where users end up"
+      die "$what is in mode $name, but after $timeout s the front door $url answers $status${marker:+ with our marker}: $hint"
+    fi
     sleep 0.3
   done
   say "front door: $url answers $status in mode $name"
