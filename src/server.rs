@@ -25,7 +25,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     select,
     sync::oneshot,
-    task::{JoinHandle, yield_now},
+    task::JoinHandle,
     time::{sleep, timeout},
 };
 
@@ -42,7 +42,7 @@ use crate::{
 };
 
 /// Connections that may wait to be accepted; tokio's own is 128.
-const BACKLOG: i32 = 1024;
+const BACKLOG: u16 = 1024;
 
 /// Connections to the management port: a kubelet, a Prometheus and some people.
 pub const MANAGEMENT_CONNECTIONS: usize = 64;
@@ -185,7 +185,7 @@ fn listener(address: SocketAddr) -> io::Result<TcpListener> {
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
+    socket.listen(BACKLOG.into())?;
     TcpListener::from_std(socket.into())
 }
 
@@ -207,11 +207,10 @@ impl Port {
     async fn close(self, limit: Duration) -> usize {
         // Both fail only if accepting has already ended.
         let _ = self.stop.send(());
-        // Those that are open are told before the rest is accepted, as at the limit they are what it waits for.
+        // Told before the rest is accepted, which at the limit waits for those that are open.
         self.slots.close_all();
         let _ = timeout(limit, async {
             let _ = self.accepting.await;
-            self.slots.close_all();
             self.slots.all_closed().await;
         })
         .await;
@@ -242,20 +241,35 @@ async fn accept<H: Handler>(
             Err(error) => back_off(&error, &mut rest, &log).await,
         }
     }
-    // tokio may say that nothing waits because its budget is used up, or because it has not been told yet; the kernel
-    // knows.
-    let Ok(listener) = listener.into_std() else { return };
-    loop {
-        match listener.accept().and_then(|(stream, peer)| Ok((nonblocking(stream)?, peer))) {
-            Ok((stream, peer)) => {
-                rest = REST;
+    let mut open = listener.into_std().ok();
+    while let Some(listener) = open.take() {
+        let (waiting, error) = take_waiting(&listener);
+        // Closed before any of them is served: at the limit that takes time, in which others would come without end.
+        open = (error.kind() != io::ErrorKind::WouldBlock).then_some(listener);
+        for (stream, peer) in waiting {
+            if let Ok(stream) = nonblocking(stream) {
                 serve(stream, peer, &slots, &handler).await;
-                yield_now().await;
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-            Err(error) => back_off(&error, &mut rest, &log).await,
+        }
+        if open.is_some() {
+            back_off(&error, &mut rest, &log).await;
         }
     }
+}
+
+/// Accepts what waits, until there is an error, `WouldBlock` at best. Asks the kernel: tokio may say that nothing waits
+/// because its budget is used up, or because it has not been told yet.
+fn take_waiting(listener: &std::net::TcpListener) -> (Vec<(std::net::TcpStream, SocketAddr)>, io::Error) {
+    let mut waiting = Vec::new();
+    // No more than that can wait at once.
+    while waiting.len() <= BACKLOG.into() {
+        match listener.accept() {
+            Ok(accepted) => waiting.push(accepted),
+            Err(error) if is_one_connections(&error) => {}
+            Err(error) => return (waiting, error),
+        }
+    }
+    (waiting, io::ErrorKind::WouldBlock.into())
 }
 
 fn nonblocking(stream: std::net::TcpStream) -> io::Result<TcpStream> {
@@ -420,6 +434,27 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn clients_that_come_without_end_do_not_keep_it_open() {
+        let listener = listener("127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = listener.local_addr().unwrap();
+        let slots = Slots::new(2, prometheus_client::metrics::gauge::Gauge::default());
+        let port = Port::open(listener, slots, Panics, &log());
+        let come = move || {
+            while let Ok(mut client) = std::net::TcpStream::connect(address) {
+                // One that is there when the listener closes may yet be lost, so that errors are none.
+                let _ = client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+                let _ = client.read(&mut [0; 64]);
+            }
+        };
+        let clients: Vec<_> = (0..30).map(|_| std::thread::spawn(come)).collect();
+        sleep(REST).await;
+        assert_eq!(port.close(Duration::from_secs(20)).await, 0);
+        for client in clients {
+            client.join().unwrap();
+        }
+    }
+
+    #[tokio::test]
     async fn at_the_limit_those_that_are_open_are_told_at_once_that_it_ends() {
         let listener = listener("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.local_addr().unwrap();
@@ -428,7 +463,7 @@ mod tests {
         let mut busy = TcpStream::connect(address).await.unwrap();
         busy.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
         while slots.count() == 0 {
-            yield_now().await;
+            sleep(Duration::from_millis(1)).await;
         }
         let mut second = TcpStream::connect(address).await.unwrap();
         second.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();

@@ -29,6 +29,8 @@ pub struct Slots {
     permits: Arc<Semaphore>,
     limit: u32,
     open: Mutex<BTreeMap<u64, Arc<State>>>,
+    /// Whether every connection is told to close; read and written under the lock of `open`.
+    closing: AtomicBool,
     next: AtomicU64,
     gauge: Gauge<i64, AtomicI64>,
     start: Instant,
@@ -68,6 +70,7 @@ impl Slots {
             permits: Arc::new(Semaphore::new(limit as usize)),
             limit,
             open: Mutex::default(),
+            closing: AtomicBool::new(false),
             next: AtomicU64::new(0),
             gauge,
             start: Instant::now(),
@@ -87,22 +90,24 @@ impl Slots {
             }
         };
         let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let mut open = self.lock();
         let state = Arc::new(State {
             doing: AtomicU64::new(WAITING),
             asked: AtomicBool::new(false),
-            told_to_close: AtomicBool::new(false),
+            told_to_close: AtomicBool::new(self.closing.load(Ordering::Relaxed)),
             close: Notify::new(),
         });
-        self.lock().insert(number, state.clone());
+        open.insert(number, state.clone());
+        drop(open);
         self.gauge.inc();
         Slot { slots: self.clone(), number, state, _permit: permit }
     }
 
-    /// Tells every connection to close as soon as it owes no answer.
+    /// Tells every connection, and each that is yet to come, to close as soon as it owes no answer.
     pub fn close_all(&self) {
-        for state in self.lock().values() {
-            state.tell_to_close();
-        }
+        let open = self.lock();
+        self.closing.store(true, Ordering::Relaxed);
+        open.values().for_each(|state| state.tell_to_close());
     }
 
     /// Waits until no connection is left.
@@ -251,9 +256,11 @@ mod tests {
         second.busy();
         slots.close_all();
         assert!(is_told(&first).await && is_told(&second).await);
-        assert_eq!((gauge.get(), slots.count()), (2, 2));
+        let late = slots.take().await;
+        assert!(is_told(&late).await);
+        assert_eq!((gauge.get(), slots.count()), (3, 3));
         assert!(timeout(LOOK_AGAIN, slots.all_closed()).await.is_err());
-        drop((first, second));
+        drop((first, second, late));
         slots.all_closed().await;
         assert_eq!((gauge.get(), slots.count()), (0, 0));
     }
