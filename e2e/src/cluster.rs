@@ -3,8 +3,8 @@
 use std::env;
 use std::ffi::OsStr;
 use std::fmt;
-use std::fs;
-use std::os::unix::fs::symlink;
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::{DirBuilderExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -30,10 +30,13 @@ pub(crate) enum Helm {
 /// The cluster under test and the tools that reach it.
 pub(crate) struct Cluster {
     kubeconfig: PathBuf,
+    /// For files that go with the run, whatever ends it. Nobody else may read it, as tokens are among them.
+    pub(crate) scratch: PathBuf,
     /// `HOST:PORT` of the Ingress controller.
     pub(crate) ingress: String,
     pub(crate) repository: PathBuf,
-    image: (String, String),
+    /// Of the chart, as `REPOSITORY:TAG`.
+    pub(crate) image: String,
     /// Of the application that is there already.
     pub(crate) application_image: String,
     /// Directories in which `helm` is version 3 or 4; an error says why there is none.
@@ -96,7 +99,7 @@ pub(crate) async fn wait_for<T>(
 }
 
 /// Succeeds if all did, else tells every failure.
-pub(crate) fn all<const N: usize>(outcomes: [Outcome<()>; N]) -> Outcome<()> {
+pub(crate) fn all(outcomes: impl IntoIterator<Item = Outcome<()>>) -> Outcome<()> {
     let failures = outcomes.into_iter().filter_map(Result::err).map(|failure| failure.0).collect::<Vec<_>>();
     if failures.is_empty() { Ok(()) } else { Err(Failure(failures.join("\n"))) }
 }
@@ -135,7 +138,8 @@ impl Output {
         Ok(self.text())
     }
 
-    fn text(&self) -> String {
+    /// All that was printed, errors first.
+    pub(crate) fn text(&self) -> String {
         format!("{}\n{}", self.stderr.trim(), self.stdout.trim()).trim().to_owned()
     }
 }
@@ -143,7 +147,7 @@ impl Output {
 // === impl Cluster ===
 
 impl Cluster {
-    /// Reads `E2E_*` and looks for the tools; `scratch` is for links to them.
+    /// Reads `E2E_*` and looks for the tools; `scratch` is made.
     pub(crate) async fn from_environment(scratch: &Path) -> Outcome<Self> {
         let kubeconfig = env::var_os("E2E_KUBECONFIG").filter(|path| !path.is_empty()).map(PathBuf::from).ok_or_else(|| {
             Failure("E2E_KUBECONFIG is not set: it names the kubeconfig of the cluster to test on, which is never the current context by chance".to_owned())
@@ -156,11 +160,17 @@ impl Cluster {
         let ingress = env::var("E2E_INGRESS")
             .or_else(|_| env::var("CLUSTER_INGRESS"))
             .map_err(|_| Failure("E2E_INGRESS is not set: it is the URL of the cluster's Ingress controller, such as http://127.0.0.1:10080".to_owned()))?;
+        check_image(&image)?;
+        DirBuilder::new()
+            .mode(0o700)
+            .create(scratch)
+            .map_err(|error| Failure(format!("{}: {error}", scratch.display())))?;
         let cluster = Self {
             kubeconfig,
+            scratch: scratch.to_owned(),
             ingress: authority(&ingress)?,
             repository: PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/..")),
-            image: split_image(&image)?,
+            image,
             application_image: env::var("E2E_APPLICATION_IMAGE")
                 .unwrap_or_else(|_| "ghcr.io/maintenance-mode/e2e-application:dev".to_owned()),
             helm3: find_helm(scratch, "HELM3", &["helm3", "helm"], "v3.").await,
@@ -207,6 +217,13 @@ impl Cluster {
         self.try_kubectl(arguments, Duration::from_secs(60)).await?.success()
     }
 
+    /// Writes a file of that name into the scratch directory and tells its path.
+    pub(crate) fn write(&self, name: &str, text: impl AsRef<[u8]>) -> Outcome<PathBuf> {
+        let path = self.scratch.join(name);
+        fs::write(&path, text).map_err(|error| Failure(format!("{}: {error}", path.display())))?;
+        Ok(path)
+    }
+
     /// `kubectl apply` of one object.
     pub(crate) async fn apply(&self, object: &Value) -> Outcome<()> {
         let mut command = self.kubectl_command(&["apply", "--filename", "-"]);
@@ -245,7 +262,13 @@ impl Cluster {
 
     /// `--set` arguments that every release needs here.
     pub(crate) fn image_values(&self) -> [String; 2] {
-        [format!("image.repository={}", self.image.0), format!("image.tag={}", self.image.1)]
+        let (repository, tag) = self.image_parts();
+        [format!("image.repository={repository}"), format!("image.tag={tag}")]
+    }
+
+    /// The image's repository and tag.
+    pub(crate) fn image_parts(&self) -> (&str, &str) {
+        self.image.rsplit_once(':').unwrap_or((&self.image, "latest"))
     }
 }
 
@@ -287,11 +310,11 @@ fn authority(url: &str) -> Outcome<String> {
     }
 }
 
-fn split_image(image: &str) -> Outcome<(String, String)> {
-    match image.rsplit_once(':') {
-        Some((repository, tag)) if !tag.contains('/') => Ok((repository.to_owned(), tag.to_owned())),
-        _ => Err(Failure(format!("E2E_IMAGE is \"{image}\": it may be REPOSITORY:TAG"))),
-    }
+/// Fails unless the image has a tag, which is no port of its registry.
+fn check_image(image: &str) -> Outcome<()> {
+    let tagged = image.rsplit_once(':').is_some_and(|(_, tag)| !tag.contains('/'));
+    ensure!(tagged, "E2E_IMAGE is \"{image}\": it may be REPOSITORY:TAG");
+    Ok(())
 }
 
 fn show(command: &Command) -> String {
@@ -320,8 +343,8 @@ mod tests {
     }
 
     #[test]
-    fn splits_an_image_at_its_tag_and_not_at_a_port() {
-        assert_eq!(split_image("host:5000/a/b:dev").unwrap(), ("host:5000/a/b".to_owned(), "dev".to_owned()));
-        assert!(split_image("host:5000/a/b").is_err());
+    fn a_port_is_no_tag() {
+        assert!(check_image("host:5000/a/b:dev").is_ok());
+        assert!(check_image("host:5000/a/b").is_err());
     }
 }

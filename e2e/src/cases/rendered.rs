@@ -1,10 +1,9 @@
 //! Rendered manifests: `helm template` and `kubectl apply --server-side`, as a pipeline does it. A second time changes
 //! nothing on a live cluster, the HPA's number of pods neither.
 
-use std::fs;
 use std::time::Duration;
 
-use crate::cluster::{Failure, Helm, Outcome, wait_for};
+use crate::cluster::{Helm, Outcome, wait_for};
 use crate::ensure;
 use crate::front::Way;
 use crate::recorder::Mode;
@@ -52,14 +51,12 @@ async fn applied_twice(release: &Release<'_>, values: &[&str], mode: Mode) -> Ou
     let mut arguments = vec!["template", &release.name, "./chart", "--no-hooks", "--kube-version", "1.34.0"];
     arguments.extend(images.iter().map(String::as_str).chain(values.iter().copied()).flat_map(|set| ["--set", set]));
     let text = release.run_helm(&arguments).await?.success()?;
-    let file = std::env::temp_dir().join(format!("{}.yaml", release.namespace));
-    fs::write(&file, text).map_err(|error| Failure(format!("{}: {error}", file.display())))?;
+    let file = release.scene.cluster.write(&format!("{}.yaml", release.namespace), text)?;
     let path = file.to_string_lossy().into_owned();
     release.kubectl(&["apply", "--server-side", "--filename", &path]).await?;
     release.await_users(mode, Duration::from_secs(90)).await?;
     let diff = ["--namespace", &release.namespace, "diff", "--server-side", "--filename", &path];
     let diff = release.scene.cluster.try_kubectl(&diff, Duration::from_secs(60)).await?;
-    fs::remove_file(&file).map_err(|error| Failure(format!("{}: {error}", file.display())))?;
     ensure!(diff.ok && diff.stdout.is_empty(), "applied again it would change: {}{}", diff.stdout, diff.stderr);
     Ok(())
 }
