@@ -1,15 +1,43 @@
 //! `rbac.toggle.subjects`: whoever has that role can switch by the scripts, and do nothing else.
 
-use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::cluster::{Failure, Helm, Outcome, run as run_program};
+use crate::cluster::{Failure, Helm, Outcome, all, run as run_program};
 use crate::ensure;
 use crate::front::Way;
 use crate::recorder::Mode;
 use crate::release::Release;
 use crate::report::Scene;
+
+/// The operator without a namespace, which is then the release's; and one of another namespace.
+const SUBJECTS: [&str; 5] = [
+    "rbac.toggle.subjects[0].kind=ServiceAccount",
+    "rbac.toggle.subjects[0].name=operator",
+    "rbac.toggle.subjects[1].kind=ServiceAccount",
+    "rbac.toggle.subjects[1].name=pipeline",
+    "rbac.toggle.subjects[1].namespace=ci",
+];
+
+/// What no kind of switch needs, as arguments of `kubectl auth can-i`. Types are named with their groups, as one that the
+/// cluster does not know would be refused as well.
+const NEVER: [&[&str]; 14] = [
+    &["delete", "pods"],
+    // `pods/exec` would be a pod of that name.
+    &["create", "pods", "--subresource=exec"],
+    &["get", "secrets"],
+    &["list", "configmaps"],
+    &["patch", "deployments.apps"],
+    &["patch", "configmaps/other"],
+    &["patch", "services/other"],
+    &["patch", "ingresses.networking.k8s.io/other"],
+    &["patch", "httproutes.gateway.networking.k8s.io/other"],
+    &["patch", "routes.route.openshift.io/other"],
+    &["update", "services"],
+    &["delete", "ingresses.networking.k8s.io"],
+    &["create", "pods"],
+    &["patch", "roles.rbac.authorization.k8s.io"],
+];
 
 pub(crate) async fn run(scene: &Scene) -> Outcome<()> {
     let mut outcomes = Vec::new();
@@ -18,24 +46,15 @@ pub(crate) async fn run(scene: &Scene) -> Outcome<()> {
         let outcome = switched(scene, name, way).await;
         outcomes.push(outcome.map_err(|Failure(why)| Failure(format!("{name}: {why}"))));
     }
-    let failures = outcomes.into_iter().filter_map(Result::err).collect::<Vec<_>>();
-    let told = failures.into_iter().map(|failure| failure.0).collect::<Vec<_>>();
-    ensure!(told.is_empty(), "{}", told.join("\n"));
-    scene.figure("every kind of switch by the scripts with the role of rbac.toggle.subjects alone");
+    all(outcomes)?;
+    scene.figure("every kind of switch by the scripts with the role of rbac.toggle.subjects alone, and nothing else");
     Ok(())
 }
 
 async fn switched(scene: &Scene, name: &str, way: Option<Way>) -> Outcome<()> {
-    let values = [
-        "rbac.toggle.subjects[0].kind=ServiceAccount".to_owned(),
-        "rbac.toggle.subjects[0].name=operator".to_owned(),
-        // The namespace of the release is its default.
-        format!("rbac.toggle.subjects[0].namespace={}", scene.namespace_name(name)),
-    ];
-    let values = values.iter().map(String::as_str).collect::<Vec<_>>();
     let release = match way {
-        None => Release::install(scene, name, Helm::V4, &values).await?,
-        Some(way) => Release::in_front(scene, name, Helm::V4, way, &values).await?,
+        None => Release::install(scene, name, Helm::V4, &SUBJECTS).await?,
+        Some(way) => Release::in_front(scene, name, Helm::V4, way, &SUBJECTS).await?,
     };
     release.kubectl(&["create", "serviceaccount", "operator"]).await?;
     let kubeconfig = kubeconfig_of(&release).await?;
@@ -44,25 +63,51 @@ async fn switched(scene: &Scene, name: &str, way: Option<Way>) -> Outcome<()> {
         release.users_see(mode).await?;
         run_as(&release, &kubeconfig, "status.sh").await?;
     }
-    let operator = format!("--as=system:serviceaccount:{}:operator", release.namespace);
-    for (verb, what) in [
-        ("delete", "pods"),
-        ("create", "pods/exec"),
-        ("get", "secrets"),
-        ("list", "configmaps"),
-        ("patch", "deployments"),
-        ("patch", "services/other"),
-        ("patch", "ingresses/other"),
-        ("delete", "ingresses"),
-    ] {
-        let arguments = ["--namespace", &release.namespace, "auth", "can-i", verb, what, &operator];
-        let answer = scene.cluster.try_kubectl(&arguments, Duration::from_secs(20)).await?;
-        ensure!(answer.stdout.trim() == "no", "the operator may {verb} {what}: {}", answer.stdout);
-    }
-    fs::remove_file(&kubeconfig).map_err(|error| Failure(format!("{}: {error}", kubeconfig.display())))
+    only_the_switch(&release).await
 }
 
-async fn run_as(release: &Release<'_>, kubeconfig: &PathBuf, script: &str) -> Outcome<()> {
+/// The switch itself may be patched by either subject, and nothing else by anyone.
+async fn only_the_switch(release: &Release<'_>) -> Outcome<()> {
+    let namespace = release.namespace.as_str();
+    let (operator, pipeline) = (account(namespace, "operator"), account("ci", "pipeline"));
+    let switch = match release.way {
+        None => "configmaps/shop-config",
+        Some(Way::Ingress) => "ingresses.networking.k8s.io/front-user",
+        Some(Way::HttpRoute) => "httproutes.gateway.networking.k8s.io/front-user",
+        Some(Way::Selector) => "services/shop",
+    };
+    for (who, may) in [(&operator, true), (&pipeline, true), (&account(namespace, "pipeline"), false)] {
+        expect(release, who, &["patch", switch], may).await?;
+    }
+    for what in NEVER {
+        expect(release, &operator, what, false).await?;
+    }
+    // Only where the switch is the ConfigMap must kubelets be made to look.
+    expect(release, &operator, &["patch", "pods"], release.way.is_none()).await
+}
+
+fn account(namespace: &str, name: &str) -> String {
+    format!("system:serviceaccount:{namespace}:{name}")
+}
+
+/// Fails unless that is what the API server says of what somebody may do.
+async fn expect(release: &Release<'_>, who: &str, what: &[&str], may: bool) -> Outcome<()> {
+    let told = what.join(" ");
+    let arguments = [&["--namespace", &release.namespace, "auth", "can-i"], what, &["--as", who]].concat();
+    let answer = release.scene.cluster.try_kubectl(&arguments, Duration::from_secs(20)).await?;
+    let wanted = if may { "yes" } else { "no" };
+    let known = !answer.stderr.contains("doesn't have a resource type");
+    ensure!(known, "the cluster does not know what \"{told}\" is about: {}", answer.stderr);
+    ensure!(
+        answer.stdout.trim() == wanted,
+        "whether {who} may {told} should be {wanted}, but is: {}{}",
+        answer.stdout,
+        answer.stderr
+    );
+    Ok(())
+}
+
+async fn run_as(release: &Release<'_>, kubeconfig: &Path, script: &str) -> Outcome<()> {
     let cluster = &release.scene.cluster;
     let url = format!("http://{}/", cluster.ingress);
     let mut command = cluster.program(cluster.repository.join("scripts").join(script), None)?;
@@ -85,7 +130,5 @@ async fn kubeconfig_of(release: &Release<'_>) -> Outcome<PathBuf> {
     let mut config: serde_json::Value =
         serde_json::from_str(&text).map_err(|error| Failure(format!("kubectl config view: {error}")))?;
     config["users"][0]["user"] = serde_json::json!({ "token": token.trim() });
-    let path = std::env::temp_dir().join(format!("{}.kubeconfig", release.namespace));
-    fs::write(&path, config.to_string()).map_err(|error| Failure(format!("{}: {error}", path.display())))?;
-    Ok(path)
+    release.scene.cluster.write(&format!("{}.kubeconfig", release.namespace), config.to_string())
 }
