@@ -1,6 +1,6 @@
 //! Sends requests through the Ingress the whole time and keeps every answer.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -19,6 +19,10 @@ use crate::ensure;
 
 /// The least requests a second that a recording must have to prove anything.
 const LEAST_RATE: f64 = 200.0;
+
+/// The longest that any answer may take: far above what a busy machine needs, and below a freeze that a user would call
+/// one. The rate alone would not show it.
+const LONGEST: Duration = Duration::from_secs(5);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Tier {
@@ -70,6 +74,8 @@ pub(crate) struct Recorder {
     started: Instant,
     answers: Rc<RefCell<Vec<Answer>>>,
     workers: Vec<JoinHandle<()>>,
+    /// Since when each worker has waited for an answer that is not there yet.
+    waiting: Vec<Rc<Cell<Option<Instant>>>>,
     /// Of which each must have been answered.
     streams: Vec<(Tier, Connection)>,
 }
@@ -144,16 +150,17 @@ impl Mode {
 // === impl Recorder ===
 
 impl Recorder {
-    /// 300 requests a second in all, so that 200 are reached on a busy machine too. Without an `admin_host` they are all
-    /// of users.
+    /// 300 requests a second in all, by so many workers that each may wait 50 ms for an answer: so 200 are reached on a
+    /// busy machine too. Without an `admin_host` they are all of users.
     pub(crate) fn start(ingress: &str, user_host: &str, admin_host: Option<&str>, user: User) -> Self {
         let answers = Rc::new(RefCell::new(Vec::new()));
         let mut workers = Vec::new();
+        let mut waiting = Vec::new();
         let plan = [
-            (Tier::User, Connection::Kept, 4, 40),
-            (Tier::User, Connection::New, 2, 30),
-            (Tier::Admin, Connection::Kept, 2, 25),
-            (Tier::Admin, Connection::New, 1, 30),
+            (Tier::User, Connection::Kept, 8, 20),
+            (Tier::User, Connection::New, 4, 15),
+            (Tier::Admin, Connection::Kept, 3, 16),
+            (Tier::Admin, Connection::New, 2, 16),
         ];
         let mut streams = Vec::new();
         for (tier, connection, count, a_second) in plan {
@@ -172,10 +179,12 @@ impl Recorder {
                 every: Duration::from_secs(1) / a_second,
             };
             for _ in 0..count {
-                workers.push(spawn_local(work(target.clone(), Rc::clone(&answers))));
+                let since = Rc::new(Cell::new(None));
+                waiting.push(Rc::clone(&since));
+                workers.push(spawn_local(work(target.clone(), Rc::clone(&answers), since)));
             }
         }
-        Self { started: Instant::now(), answers, workers, streams }
+        Self { started: Instant::now(), answers, workers, waiting, streams }
     }
 
     /// How many answers there are.
@@ -188,11 +197,13 @@ impl Recorder {
         self.answers.borrow().iter().filter(|answer| answer.sent >= instant).cloned().collect()
     }
 
-    /// Fails on any fault and on too few requests; else says how many there were.
+    /// Fails on any fault, on an answer that took too long and on too few requests; else says how many there were.
     pub(crate) fn finish(self) -> Outcome<String> {
         let seconds = self.started.elapsed().as_secs_f64();
         let answers = self.since(self.started);
         no_fault(&answers)?;
+        let open = self.waiting.iter().filter_map(|since| since.get()).map(|since| since.elapsed());
+        let slowest = slowest(&answers, open)?.as_secs_f64();
         for &(tier, connection) in &self.streams {
             ensure!(
                 answers.iter().any(|answer| answer.tier == tier && answer.connection == connection),
@@ -205,7 +216,7 @@ impl Recorder {
             rate >= LEAST_RATE,
             "the recorder had {rate:.0} answers a second: under {LEAST_RATE} it proves nothing"
         );
-        Ok(format!("{} answers, {rate:.0}/s, no fault", answers.len()))
+        Ok(format!("{} answers, {rate:.0}/s, no fault, the slowest after {slowest:.2} s", answers.len()))
     }
 }
 
@@ -237,13 +248,26 @@ pub(crate) fn no_fault(answers: &[Answer]) -> Outcome<()> {
     Err(Failure(format!("{} of {} requests went wrong: {}", faults.len(), answers.len(), told.join("; "))))
 }
 
-async fn work(target: Target, answers: Rc<RefCell<Vec<Answer>>>) {
+/// How long the slowest answer took, or one of the requests that are still `open` has waited; too long is a failure.
+fn slowest(answers: &[Answer], open: impl Iterator<Item = Duration>) -> Outcome<Duration> {
+    let slowest = answers.iter().map(|answer| answer.at - answer.sent).chain(open).max().unwrap_or_default();
+    ensure!(
+        slowest <= LONGEST,
+        "an answer took {:.1} s: over {} s users call it frozen",
+        slowest.as_secs_f64(),
+        LONGEST.as_secs()
+    );
+    Ok(slowest)
+}
+
+async fn work(target: Target, answers: Rc<RefCell<Vec<Answer>>>, waiting: Rc<Cell<Option<Instant>>>) {
     let mut ticks = interval(target.every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
     let mut kept: Option<SendRequest<Empty<Bytes>>> = None;
     loop {
         ticks.tick().await;
         let sent = Instant::now();
+        waiting.set(Some(sent));
         let exchange = async {
             let mut sender = match kept.take() {
                 Some(sender) if !sender.is_closed() => sender,
@@ -264,6 +288,7 @@ async fn work(target: Target, answers: Rc<RefCell<Vec<Answer>>>) {
         let outcome = timeout(Duration::from_secs(10), exchange)
             .await
             .unwrap_or_else(|_| Err("no answer within 10 s".to_owned()));
+        waiting.set(None);
         answers.borrow_mut().push(Answer {
             sent,
             at: Instant::now(),
@@ -331,15 +356,16 @@ pub(crate) struct Switch {
     pub(crate) new: usize,
     /// Those of the old mode to requests that were sent after the command had returned.
     pub(crate) stale: usize,
+    /// When the last of those came, in seconds since the command returned; 0 where there is none.
+    pub(crate) stale_for: f64,
 }
 
-/// Judges a switch to `new`: no fault, and no old answer a second after it `settled`: the new pods Ready, the old ones
-/// terminating.
+/// Judges a switch to `new`: no fault, and no old answer a second after it `settled`, which is when and what that was.
 pub(crate) fn judge(
     answers: &[Answer],
     new: Mode,
     command: Instant,
-    settled: Instant,
+    settled: (Instant, &str),
     returned: Instant,
 ) -> Outcome<Switch> {
     no_fault(answers)?;
@@ -347,18 +373,21 @@ pub(crate) fn judge(
     let first = of(new).map(|answer| answer.at).min();
     let first = first.ok_or_else(|| Failure(format!("no user saw the mode {new:?}")))?;
     let last = of(new.other()).map(|answer| answer.at).max().unwrap_or(command);
+    let (settled, what) = settled;
     let late = last.saturating_duration_since(settled);
     ensure!(
         late <= Duration::from_secs(1),
-        "an answer of the old mode came {:.2} s after the new pods were Ready and the old ones terminating",
+        "an answer of the old mode came {:.2} s after {what}: a second is allowed",
         late.as_secs_f64()
     );
+    let stale = of(new.other()).filter(|answer| answer.sent > returned).map(|answer| answer.at).collect::<Vec<_>>();
     Ok(Switch {
         first: (first - command).as_secs_f64(),
         last: last.saturating_duration_since(command).as_secs_f64(),
         old: of(new.other()).count(),
         new: of(new).count(),
-        stale: of(new.other()).filter(|answer| answer.sent > returned).count(),
+        stale: stale.len(),
+        stale_for: stale.into_iter().max().map_or(0.0, |at| (at - returned).as_secs_f64()),
     })
 }
 
@@ -378,7 +407,7 @@ mod tests {
             &answers.collect::<Vec<_>>(),
             Mode::Maintenance,
             start,
-            start + Duration::from_millis(settled),
+            (start + Duration::from_millis(settled), "it was done"),
             start + Duration::from_millis(returned),
         )
     }
@@ -386,7 +415,7 @@ mod tests {
     #[test]
     fn a_clean_switch_has_its_figures() {
         let switch = judged(&[(500, 200, false), (2000, 503, true), (2500, 200, false)], 2000, 3000).unwrap();
-        assert_eq!(switch, Switch { first: 2.0, last: 2.5, old: 2, new: 1, stale: 0 });
+        assert_eq!(switch, Switch { first: 2.0, last: 2.5, old: 2, new: 1, stale: 0, stale_for: 0.0 });
     }
 
     #[test]
@@ -396,12 +425,23 @@ mod tests {
 
     #[test]
     fn an_old_answer_after_the_command_is_counted() {
-        assert_eq!(judged(&[(2000, 503, true), (2600, 200, false)], 2000, 2500).unwrap().stale, 1);
+        let switch = judged(&[(2000, 503, true), (3000, 200, false)], 2500, 2500).unwrap();
+        assert_eq!((switch.stale, switch.stale_for), (1, 0.5));
     }
 
     #[test]
     fn a_switch_that_nobody_saw_is_refused() {
         assert!(judged(&[(500, 200, false)], 2000, 3000).is_err());
+    }
+
+    #[test]
+    fn a_freeze_is_refused_though_it_is_no_fault() {
+        let start = Instant::now();
+        let mut frozen = answer(start, 6000, Tier::User, Ok((200, false)));
+        assert_eq!(slowest(&[frozen.clone()], [].into_iter()).unwrap(), Duration::ZERO);
+        assert!(slowest(&[frozen.clone()], [Duration::from_secs(6)].into_iter()).is_err());
+        frozen.sent = start;
+        assert!(slowest(&[frozen], [].into_iter()).is_err());
     }
 
     #[test]

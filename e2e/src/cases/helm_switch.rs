@@ -46,6 +46,7 @@ async fn switched(scene: &Scene, part: &str, helm: Helm) -> Outcome<()> {
             let new = release.pod_names().await?;
             ensure!(new.iter().all(|pod| !old.contains(pod)), "the rollout kept a pod: {old:?}, then {new:?}");
             let settled = watch.settled(&old, &new)?;
+            let settled = (settled, "the new pods were Ready and the old ones terminating");
             let switch = judge(&recorder.since(command), mode, command, settled, returned)
                 .map_err(|Failure(why)| Failure(format!("{helm}, round {round}, to {mode:?}: {why}")))?;
             scene.figure(format!(

@@ -4,8 +4,7 @@ use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
 
-use crate::cluster::{Failure, Helm, Outcome};
-use crate::ensure;
+use crate::cluster::{Failure, Helm, Outcome, all};
 use crate::front::Way;
 use crate::recorder::{Mode, Recorder, Switch, judge};
 use crate::release::Release;
@@ -16,17 +15,18 @@ use super::scripts;
 const ROUNDS: usize = 10;
 /// What the figures of one way must rest on at least.
 const LEAST_ANSWERS: usize = 20_000;
+/// The goal for the last change, in seconds since the command. It is told whether it was met: a busy machine is no fault
+/// of the chart.
+const GOAL: f64 = 3.0;
 
 pub(crate) async fn run(scene: &Scene) -> Outcome<()> {
     // One way after the other: the figures are of a machine that does one switch at a time.
-    let mut failures = Vec::new();
+    let mut outcomes = Vec::new();
     for way in Way::ALL {
-        if let Err(Failure(why)) = switched(scene, way).await {
-            failures.push(format!("{}: {why}", way.name()));
-        }
+        let told = |Failure(why): Failure| Failure(format!("{}: {why}", way.name()));
+        outcomes.push(switched(scene, way).await.map_err(told));
     }
-    ensure!(failures.is_empty(), "{}", failures.join("\n"));
-    Ok(())
+    all(outcomes)
 }
 
 async fn switched(scene: &Scene, way: Way) -> Outcome<()> {
@@ -47,13 +47,23 @@ async fn switched(scene: &Scene, way: Way) -> Outcome<()> {
     while recorder.count() < LEAST_ANSWERS {
         sleep(Duration::from_millis(500)).await;
     }
+    let switches_of = |what: fn(&(Switch, f64)) -> f64| switches.iter().map(what);
     let stale = switches.iter().map(|(switch, _)| switch.stale).sum::<usize>();
+    let in_time = switches_of(|(switch, _)| switch.first.max(switch.last)).filter(|&last| last < GOAL).count();
     scene.figure(format!(
-        "{}: {ROUNDS} times on and off by Helm 4: first {} s, last {} s, returned {} s; {stale} old answers to requests sent after it had returned",
+        "{}: {ROUNDS} times on and off by Helm 4: first {} s, last {} s, returned {} s; under {GOAL:.0} s {} ({in_time} of {})",
         way.name(),
-        spread(switches.iter().map(|(switch, _)| switch.first)),
-        spread(switches.iter().map(|(switch, _)| switch.last)),
-        spread(switches.iter().map(|(_, returned)| *returned)),
+        spread(switches_of(|(switch, _)| switch.first)),
+        spread(switches_of(|(switch, _)| switch.last)),
+        spread(switches_of(|(_, returned)| *returned)),
+        if in_time == switches.len() { "met" } else { "NOT met" },
+        switches.len(),
+    ));
+    // That none comes later than a second after is asserted of each switch.
+    scene.figure(format!(
+        "{}: {stale} old answers to requests sent after Helm had returned, the last {:.2} s after",
+        way.name(),
+        switches_of(|(switch, _)| switch.stale_for).fold(0.0, f64::max),
     ));
     scene.figure(format!(
         "{}: by the scripts {} s, 0 old answers after; {}",
@@ -71,8 +81,9 @@ async fn by_helm(release: &Release<'_>, mode: Mode, recorder: &Recorder) -> Outc
     let returned = Instant::now();
     release.await_users(mode, Duration::from_secs(30)).await?;
     sleep(Duration::from_millis(1500)).await;
-    // All is done when the command has returned; a proxy has a second to learn of it.
-    let switch = judge(&recorder.since(command), mode, command, returned, returned)?;
+    // Helm returns when the object is patched; a proxy has a second to learn of it.
+    let settled = (returned, "Helm had returned");
+    let switch = judge(&recorder.since(command), mode, command, settled, returned)?;
     Ok((switch, (returned - command).as_secs_f64()))
 }
 
