@@ -80,6 +80,16 @@ impl<'a> Release<'a> {
 
     /// Installs the release in front of an application that is there; `flags` are Helm's.
     pub(crate) async fn stand_in_front(&mut self, way: Way, values: &[&str], flags: &[&str]) -> Outcome<()> {
+        let sets = self.in_front_arguments(way, values);
+        let mut arguments = vec!["upgrade", "--install", "front", "./chart", "--wait", "--timeout", "180s"];
+        arguments.extend(flags);
+        arguments.extend(sets.iter().map(String::as_str));
+        self.run_helm(&arguments).await?.success()?;
+        self.await_users(Mode::Normal, Duration::from_secs(60)).await
+    }
+
+    /// Makes it a release in front of an application: the `--set`s that it needs, with the `values` of the case.
+    pub(crate) fn in_front_arguments(&mut self, way: Way, values: &[&str]) -> Vec<String> {
         self.name = "front".to_owned();
         self.fullname = "front".to_owned();
         self.way = Some(way);
@@ -91,20 +101,22 @@ impl<'a> Release<'a> {
         sets.push(format!("expose.admin.host={}", self.admin_host));
         sets.push("expose.admin.path=/".to_owned());
         sets.extend(values.iter().map(|&value| value.to_owned()));
-        let mut arguments = vec!["upgrade", "--install", &self.name, "./chart", "--wait", "--timeout", "180s"];
-        arguments.extend(flags);
-        arguments.extend(sets.iter().flat_map(|set| ["--set", set.as_str()]));
-        self.run_helm(&arguments).await?.success()?;
-        self.await_users(Mode::Normal, Duration::from_secs(60)).await
+        sets.into_iter().flat_map(|set| ["--set".to_owned(), set]).collect()
     }
 
     /// The application: two pods, and its Service unless the chart is to have one.
     pub(crate) async fn apply_application(&self, service: bool) -> Outcome<()> {
-        self.apply(&deployment(&self.namespace, &self.scene.cluster.application_image)).await?;
+        self.apply_part(APPLICATION, service).await
+    }
+
+    /// A part of the application, of that name.
+    pub(crate) async fn apply_part(&self, name: &str, service: bool) -> Outcome<()> {
+        self.apply(&deployment(&self.namespace, name, &self.scene.cluster.application_image)).await?;
         if service {
-            self.apply(&app_service(&self.namespace)).await?;
+            self.apply(&app_service(&self.namespace, name)).await?;
         }
-        self.kubectl(&["rollout", "status", "deployment/shop", "--timeout=60s"]).await.map(drop)
+        let deployment = format!("deployment/{name}");
+        self.kubectl(&["rollout", "status", &deployment, "--timeout=60s"]).await.map(drop)
     }
 
     pub(crate) async fn apply(&self, object: &Value) -> Outcome<()> {
@@ -122,23 +134,23 @@ impl<'a> Release<'a> {
     }
 }
 
-fn deployment(namespace: &str, image: &str) -> Value {
+fn deployment(namespace: &str, name: &str, image: &str) -> Value {
     json!({
         "apiVersion": "apps/v1",
         "kind": "Deployment",
-        "metadata": { "name": APPLICATION, "namespace": namespace },
+        "metadata": { "name": name, "namespace": namespace },
         "spec": {
             "replicas": 2,
-            "selector": { "matchLabels": { "app": APPLICATION } },
+            "selector": { "matchLabels": { "app": name } },
             "template": {
-                "metadata": { "labels": { "app": APPLICATION } },
+                "metadata": { "labels": { "app": name } },
                 "spec": {
                     "terminationGracePeriodSeconds": 60,
                     "securityContext": { "runAsNonRoot": true, "seccompProfile": { "type": "RuntimeDefault" } },
                     "containers": [{
                         "name": "application",
                         "image": image,
-                        "env": [{ "name": "NAME", "value": APPLICATION }],
+                        "env": [{ "name": "NAME", "value": name }],
                         "ports": [{ "name": "http", "containerPort": 8080 }],
                         "readinessProbe": { "httpGet": { "path": "/health", "port": "http" }, "periodSeconds": 1 },
                         "securityContext": {
@@ -153,13 +165,13 @@ fn deployment(namespace: &str, image: &str) -> Value {
     })
 }
 
-pub(crate) fn app_service(namespace: &str) -> Value {
+pub(crate) fn app_service(namespace: &str, name: &str) -> Value {
     json!({
         "apiVersion": "v1",
         "kind": "Service",
-        "metadata": { "name": APPLICATION, "namespace": namespace },
+        "metadata": { "name": name, "namespace": namespace },
         "spec": {
-            "selector": { "app": APPLICATION },
+            "selector": { "app": name },
             "ports": [{ "name": "http", "port": 8080, "targetPort": "http" }],
         },
     })
@@ -170,8 +182,11 @@ pub(crate) fn ingress(namespace: &str, name: &str, host: &str) -> Value {
     json!({
         "apiVersion": "networking.k8s.io/v1",
         "kind": "Ingress",
-        // Contour ends a response after 15 s unless it is told otherwise.
-        "metadata": { "name": name, "namespace": namespace, "annotations": { "projectcontour.io/response-timeout": "infinity" } },
+        // Contour ends a response after 15 s unless it is told otherwise, and upgrades a connection only where it is told.
+        "metadata": { "name": name, "namespace": namespace, "annotations": {
+            "projectcontour.io/response-timeout": "infinity",
+            "projectcontour.io/websocket-routes": "/",
+        } },
         "spec": { "rules": [{ "host": host, "http": { "paths": [{
             "path": "/",
             "pathType": "Prefix",
