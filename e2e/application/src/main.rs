@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | `POST /upload` | 200 once the whole body is read: its length in bytes |
 //! | `GET /stream?seconds=N` | a line each 100 ms for so long, at last `end` |
-//! | `GET /echo` with `Upgrade: echo` | 101, then every byte back |
+//! | `GET /echo` with `Upgrade` | 101 to whatever is asked for, then every byte back |
 //! | any other | 200 with the pod's name |
 //!
 //! Every answer has the header `Application` with the value of `NAME`. It listens on `PORT` (8080), and at SIGTERM it
@@ -121,6 +121,7 @@ fn stream(query: &str) -> Response<Body> {
 }
 
 fn echo(request: Request<Incoming>) -> Response<Body> {
+    let protocol = request.headers().get(UPGRADE).cloned();
     tokio::spawn(async move {
         let Ok(upgraded) = hyper::upgrade::on(request).await else { return };
         let mut upgraded = TokioIo::new(upgraded);
@@ -134,7 +135,7 @@ fn echo(request: Request<Incoming>) -> Response<Body> {
     let mut response = text(String::new());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
-    response.headers_mut().insert(UPGRADE, HeaderValue::from_static("echo"));
+    response.headers_mut().extend(protocol.map(|protocol| (UPGRADE, protocol)));
     response
 }
 

@@ -1,5 +1,5 @@
-//! What was under way when the switch came: requests are finished by the application, and connections that do not go
-//! through a proxy stay with it until they close.
+//! What was under way when the switch came: requests are finished by the application, and upgraded connections, and those
+//! that do not go through a proxy, stay with it until they close.
 
 use std::time::Duration;
 
@@ -18,6 +18,8 @@ use crate::report::Scene;
 const LENGTH: Duration = Duration::from_secs(30);
 /// Sent each 100 ms.
 const PIECE: [u8; 1000] = [b'x'; 1000];
+/// Contour upgrades to nothing else. Whoever is between does not look at what comes then, which is an echo and no frames.
+const UPGRADE: &str = "GET /echo HTTP/1.1\r\nHost: HOST\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
 
 pub(crate) async fn run(scene: &Scene) -> Outcome<()> {
     let (own, route, service) = tokio::join!(finished(scene, Way::Ingress), finished(scene, Way::HttpRoute), async {
@@ -28,26 +30,38 @@ pub(crate) async fn run(scene: &Scene) -> Outcome<()> {
 }
 
 async fn finished(scene: &Scene, way: Way) -> Outcome<()> {
-    // Contour ends a response after 15 s unless it is told otherwise.
+    // Contour ends a response after 15 s unless it is told otherwise, and upgrades where an Ingress says so.
     let values = match way {
-        Way::Ingress => &["expose.user.appAnnotations.projectcontour\\.io/response-timeout=infinity"][..],
+        Way::Ingress => &[
+            "expose.user.appAnnotations.projectcontour\\.io/response-timeout=infinity",
+            "expose.user.appAnnotations.projectcontour\\.io/websocket-routes=/",
+        ][..],
         Way::HttpRoute => &["expose.user.timeouts.request=0s"],
         Way::Selector => &[],
     };
     let release = Release::in_front(scene, way.name(), Helm::V4, way, values).await?;
-    let told = |Failure(why): Failure| Failure(format!("{}: {why}", way.name()));
-    let (upload, download, switch) = tokio::join!(upload(&release), download(&release), async {
-        sleep(Duration::from_secs(3)).await;
-        release.toggle(Mode::Maintenance).await?;
-        release.users_see(Mode::Maintenance).await
-    });
-    all([upload.map_err(told), download.map_err(told), switch.map_err(told)])?;
+    across(&release).await.map_err(|Failure(why)| Failure(format!("{}: {why}", way.name())))?;
     scene.figure(format!(
-        "{}: an upload and a download of {} s across the switch were finished by the application",
+        "{}: an upload and a download of {} s across the switch were finished by the application; an upgraded connection stayed with it until `kubectl rollout restart deployment/shop`",
         way.name(),
         LENGTH.as_secs()
     ));
     Ok(())
+}
+
+/// An upload, a download and an upgraded connection, from before the switch until long after it.
+async fn across(release: &Release<'_>) -> Outcome<()> {
+    let mut upgraded = upgrade(&release.scene.cluster.ingress, &release.user_host).await?;
+    let (upload, download, switch) = tokio::join!(upload(release), download(release), async {
+        sleep(Duration::from_secs(3)).await;
+        release.toggle(Mode::Maintenance).await?;
+        release.await_users(Mode::Maintenance, Duration::from_secs(20)).await
+    });
+    all([upload, download, switch])?;
+    // Both took far longer than the switch.
+    echoes(&mut upgraded).await?;
+    ends_with_the_application(release, &mut upgraded).await?;
+    release.users_see(Mode::Maintenance).await
 }
 
 async fn upload(release: &Release<'_>) -> Outcome<()> {
@@ -111,9 +125,7 @@ async fn kept(scene: &Scene) -> Outcome<()> {
     let mut kept =
         wait_for("the NodePort to answer", Duration::from_secs(20), async || Ok(connect(&door).await.ok())).await?;
     ensure!(ask(&mut kept).await?.contains("application: shop"), "the application should answer before the switch");
-    let mut upgraded = connect(&door).await?;
-    let upgrade = "GET /echo HTTP/1.1\r\nHost: shop\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n";
-    ensure!(exchange(&mut upgraded, upgrade, "\r\n\r\n").await?.contains(" 101 "), "the connection is not upgraded");
+    let mut upgraded = upgrade(&door, "shop").await?;
 
     release.toggle(Mode::Maintenance).await?;
     let new = async || ask(&mut connect(&door).await?).await;
@@ -121,23 +133,52 @@ async fn kept(scene: &Scene) -> Outcome<()> {
         Ok(new().await?.starts_with("HTTP/1.1 503 ").then_some(()))
     })
     .await?;
+    // Not only in the moment of the switch.
     sleep(Duration::from_secs(5)).await;
     let still = ask(&mut kept).await?;
     ensure!(still.contains("application: shop"), "the kept connection should still be the application's: {still}");
-    ensure!(exchange(&mut upgraded, "hello", "hello").await? == "hello", "the upgraded connection should still echo");
+    echoes(&mut upgraded).await?;
 
-    // The command that ends them.
-    release.kubectl(&["rollout", "restart", "deployment/shop"]).await?;
-    release.kubectl(&["rollout", "status", "deployment/shop", "--timeout=60s"]).await?;
-    for stream in [&mut kept, &mut upgraded] {
-        let end = timeout(Duration::from_secs(70), stream.read(&mut [0; 16])).await;
-        ensure!(matches!(end, Ok(Ok(0) | Err(_))), "a restart of the application should end the connection: {end:?}");
-    }
+    // What the docs give to end them.
+    ends_with_the_application(&release, &mut kept).await?;
+    ended(&mut upgraded).await?;
     ensure!(new().await?.starts_with("HTTP/1.1 503 "), "who comes back should get the page");
     scene.figure(
         "through a NodePort: new connections get the page; a kept and an upgraded one stay with the application until `kubectl rollout restart deployment/shop`",
     );
     Ok(())
+}
+
+/// A connection that is the application's from now on.
+async fn upgrade(address: &str, host: &str) -> Outcome<TcpStream> {
+    let mut stream = connect(address).await?;
+    let answer = exchange(&mut stream, &UPGRADE.replace("HOST", host), "\r\n\r\n").await?;
+    ensure!(answer.starts_with("HTTP/1.1 101 "), "the connection should be upgraded, but: {answer}");
+    echoes(&mut stream).await?;
+    Ok(stream)
+}
+
+async fn echoes(upgraded: &mut TcpStream) -> Outcome<()> {
+    let told = |Failure(why)| Failure(format!("the upgraded connection should be the application's: {why}"));
+    let echo = exchange(upgraded, "hello", "hello").await.map_err(told)?;
+    ensure!(echo == "hello", "the upgraded connection should echo, but says {echo}");
+    Ok(())
+}
+
+/// Restarts the application, by what the docs give to end its connections.
+async fn ends_with_the_application(release: &Release<'_>, stream: &mut TcpStream) -> Outcome<()> {
+    release.kubectl(&["rollout", "restart", "deployment/shop"]).await?;
+    release.kubectl(&["rollout", "status", "deployment/shop", "--timeout=60s"]).await?;
+    ended(stream).await
+}
+
+/// Reads until the other side has closed the connection.
+async fn ended(stream: &mut TcpStream) -> Outcome<()> {
+    let mut rest = [0; 4096];
+    let ended = timeout(Duration::from_secs(60), async { while matches!(stream.read(&mut rest).await, Ok(1..)) {} });
+    ended
+        .await
+        .map_err(|_| Failure("the connection should have ended with the application, but is still open".to_owned()))
 }
 
 async fn connect(address: &str) -> Outcome<TcpStream> {
