@@ -6,9 +6,15 @@
 //! - `E2E_IMAGE`: an image that the cluster has loaded, by default `ghcr.io/maintenance-mode/maintenance-mode:dev`;
 //! - `E2E_APPLICATION_IMAGE`: that of `e2e/application`, loaded too, by default `ghcr.io/maintenance-mode/e2e-application:dev`;
 //! - `E2E_INGRESS`, else `CLUSTER_INGRESS`: the URL of the Ingress controller;
-//! - `HELM3`, `HELM4`: the two helms, else `helm3` and `helm` from PATH.
+//! - `HELM3`, `HELM4`: the two helms, else `helm3` and `helm` from PATH;
+//! - `ARGOCD_SERVER`, with whatever else `argocd` needs: the Argo CD of that cluster, whose repo-server can read this
+//!   machine's files;
+//! - `E2E_ARGOCD=none`: there is no such Argo CD, so its case is not run and says so. Without either it fails.
 //!
-//! The exit status is 0 if every case passed, 1 if one failed or could not run, and 64 for misuse.
+//! The last line is `N passed, N failed`, and `, N skipped` where a case was not run. The exit status is 0 if none failed,
+//! 1 if one failed or could not run without `E2E_*` saying so, and 64 for misuse.
+//!
+//! SIGTERM and SIGINT take away all that the cases have made; a second one ends it at once.
 
 mod cases;
 mod cluster;
@@ -25,16 +31,16 @@ use std::process::ExitCode;
 use std::rc::Rc;
 use std::time::Instant;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Semaphore;
-use tokio::task::{LocalSet, spawn_local};
+use tokio::task::{JoinSet, LocalSet};
 
 use cases::{CASES, Case};
-use cluster::{Cluster, Failure, Outcome};
-use report::{Scene, Verdict};
+use cluster::{Cluster, Failure, Outcome, all};
+use report::{Ended, Scene, Verdict};
 
 /// Cases at a time: they mostly wait, but two cores can only do so much at once.
-const AT_ONCE: usize = 4;
+const AT_ONCE: u32 = 4;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -56,7 +62,7 @@ async fn main() -> ExitCode {
     };
     let scratch = env::temp_dir().join(format!("e2e-{}", std::process::id()));
     let outcome = LocalSet::new().run_until(prove(&cases, &scratch)).await;
-    // A directory of links that may not be there.
+    // Links, tokens and work trees; it may not be there.
     let _ = fs::remove_dir_all(&scratch);
     match outcome {
         Ok(true) => ExitCode::SUCCESS,
@@ -68,66 +74,100 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Runs the cases side by side and prints the table; whether all passed.
+/// Runs the cases side by side and prints the table; whether none failed.
 async fn prove(cases: &[&'static Case], scratch: &Path) -> Outcome<bool> {
+    let started = Instant::now();
+    let mut signals = Signals::listen()?;
     let cluster = Rc::new(Cluster::from_environment(scratch).await?);
-    let turns = Rc::new(Semaphore::new(AT_ONCE));
-    let mut terminate = signal(SignalKind::terminate()).map_err(|error| Failure(format!("SIGTERM: {error}")))?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| Failure(format!("SIGINT: {error}")))?;
+    let turns = Rc::new(Semaphore::new(AT_ONCE as usize));
     let mut scenes = Vec::new();
-    let mut running = Vec::new();
+    let mut running = JoinSet::new();
     for &case in cases {
         let scene = Rc::new(Scene::new(Rc::clone(&cluster), case.number));
         scenes.push(Rc::clone(&scene));
-        running.push(spawn_local(play(case, scene, Rc::clone(&turns))));
+        running.spawn_local(play(case, scene, Rc::clone(&turns)));
     }
-    let finished = async {
-        let mut results = Vec::new();
-        for task in &mut running {
-            results.push(task.await.map_err(|error| Failure(format!("a case ended in a panic: {error}")))?);
-        }
-        Ok(results)
+    let mut results = Vec::new();
+    let ended = tokio::select! {
+        ended = async {
+            while let Some(result) = running.join_next().await {
+                results.push(result.map_err(|error| Failure(format!("a case ended in a panic: {error}")))?);
+            }
+            Ok(())
+        } => ended,
+        name = signals.next() => Err(Failure(format!("told to end by {name}"))),
     };
-    let results = tokio::select! {
-        results = finished => results,
-        _ = terminate.recv() => Err(Failure("told to end by SIGTERM".to_owned())),
-        _ = interrupt.recv() => Err(Failure("told to end by SIGINT".to_owned())),
-    };
-    if results.is_err() {
-        for task in &running {
-            task.abort();
-        }
-        for scene in scenes {
-            scene.clean_up().await?;
-        }
+    if ended.is_err() {
+        eprintln!("ending early: taking away what the cases have made");
+        // With the programs that they run.
+        running.shutdown().await;
+        let cleaned = tokio::select! {
+            cleaned = clean_up(scenes) => cleaned,
+            name = signals.next() => Err(Failure(format!("told again, by {name}: what the cases have made is still there"))),
+        };
+        return all([ended, cleaned]).map(|()| false);
     }
-    let mut results = results?;
-    results.sort_by_key(|result| result.number);
+    results.sort_by_key(|result: &Verdict| result.number);
     let (table, good) = report::summary(&results);
+    eprintln!("all cases together took {} s", started.elapsed().as_secs());
     println!("{table}");
     Ok(good)
 }
 
-/// One case from its turn to its end, with its namespaces deleted whatever happened.
+/// Takes away what all of the cases have made, side by side, and tells everything that stays.
+async fn clean_up(scenes: Vec<Rc<Scene>>) -> Outcome<()> {
+    let mut cleaning = JoinSet::new();
+    for scene in scenes {
+        cleaning.spawn_local(async move { scene.clean_up().await });
+    }
+    let outcomes = cleaning.join_all().await;
+    all(outcomes)
+}
+
+/// One case from its turn to its end, with what it has made taken away whatever happened.
 async fn play(case: &'static Case, scene: Rc<Scene>, turns: Rc<Semaphore>) -> Verdict {
     // The semaphore is never closed.
-    let _turn = turns.acquire().await.ok();
+    let _turn = turns.acquire_many(if case.alone { AT_ONCE } else { 1 }).await.ok();
     let started = Instant::now();
     eprintln!("case {} ({}) starts", case.number, case.name);
-    let mut outcome = case.run(&scene).await;
+    let outcome = case.run(&scene).await;
     let took = started.elapsed();
-    match &outcome {
-        Ok(()) => eprintln!("case {} passed after {} s", case.number, took.as_secs()),
-        Err(why) => {
-            let dump = scene.dump().await;
-            eprintln!("case {} FAILED: {why}\n{dump}case {} FAILED: {why}", case.number, case.number);
-        }
+    if let Err(why) = &outcome {
+        let dump = scene.dump().await;
+        eprintln!("case {} FAILED: {why}\n{dump}case {} FAILED: {why}", case.number, case.number);
     }
     let cleaned = scene.clean_up().await;
-    if outcome.is_ok() {
-        outcome = cleaned;
+    let ended = scene.ended(all([outcome, cleaned]));
+    match &ended {
+        Ended::Passed => eprintln!("case {} passed after {} s", case.number, took.as_secs()),
+        Ended::Failed(_) => eprintln!("case {} failed after {} s", case.number, took.as_secs()),
+        Ended::NotRun(why) => eprintln!("case {} is not run: {why}", case.number),
     }
-    Verdict { number: case.number, name: case.name, outcome, took, figures: scene.figures() }
+    Verdict { number: case.number, name: case.name, ended, took, figures: scene.figures() }
+}
+
+/// What tells a run to end before its time.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> Outcome<Self> {
+        let of = |kind, name| signal(kind).map_err(|error| Failure(format!("{name}: {error}")));
+        Ok(Self {
+            terminate: of(SignalKind::terminate(), "SIGTERM")?,
+            interrupt: of(SignalKind::interrupt(), "SIGINT")?,
+        })
+    }
+
+    /// The name of the next one.
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
 }
 
 fn choose(arguments: &[String]) -> Outcome<Vec<&'static Case>> {

@@ -124,6 +124,12 @@ impl<'a> Release<'a> {
         Ok(configmap["data"]["MAINTENANCE_MODE"].as_str().map(str::to_owned))
     }
 
+    /// The ConfigMap's resourceVersion, which moves with each change.
+    pub(crate) async fn version(&self) -> Outcome<String> {
+        let configmap = self.get(&["configmap", &self.configmap]).await?;
+        Ok(configmap["metadata"]["resourceVersion"].as_str().unwrap_or_default().to_owned())
+    }
+
     /// Makes the kubelets read the ConfigMap now. They must have seen the change first, hence the second before.
     pub(crate) async fn refresh(&self) -> Outcome<()> {
         sleep(Duration::from_secs(1)).await;

@@ -5,10 +5,10 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::process::Command;
 
-use crate::cluster::{Failure, Outcome, all, run as run_program, wait_for};
+use crate::cluster::{Failure, Outcome, run as run_program, wait_for};
 use crate::ensure;
 use crate::recorder::{self, Mode};
-use crate::report::Scene;
+use crate::report::{Outside, Scene};
 
 const NORMAL: &str = "localhost:8888";
 const MAINTENANCE: &str = "localhost:8081";
@@ -19,15 +19,15 @@ pub(crate) async fn run(scene: &Scene) -> Outcome<()> {
         .await?
         .success()
         .map_err(|Failure(why)| Failure(format!("could not run, as no container engine answers: {why}")))?;
-    let outcome = both(scene).await;
-    // Also after a failure, which is then the one to tell.
-    let down = compose(scene, &["down", "--timeout", "1"]).await;
-    all([outcome, down.map(drop)])
+    both(scene).await
 }
 
 async fn both(scene: &Scene) -> Outcome<()> {
+    scene.makes(Outside::Compose(project()));
     compose(scene, &["up", "--detach"]).await?;
     healthy(scene, "web").await?;
+    let services = services().await?;
+    ensure!(services == ["web"], "a plain `up` should start the service web alone, but there are {services:?}");
     let reply = recorder::get(NORMAL, NORMAL, "/").await?;
     ensure!(reply.mode() == Some(Mode::Normal), "{NORMAL} answers {}, not the page of normal mode", reply.status);
 
@@ -58,17 +58,32 @@ async fn healthy(scene: &Scene, service: &str) -> Outcome<()> {
         Ok((container["State"]["Health"]["Status"] == "healthy").then_some(container))
     })
     .await?;
+    let image = &container["Config"]["Image"];
+    ensure!(*image == *scene.cluster.image, "{service} runs {image}, not {}", scene.cluster.image);
     let host = &container["HostConfig"];
     ensure!(host["ReadonlyRootfs"] == true, "the root of {service} is writable");
     ensure!(host["CapDrop"][0] == "ALL", "{service} drops {}, not ALL capabilities", host["CapDrop"]);
     Ok(())
 }
 
+/// A project of its own, so that nobody else's containers are taken down.
+fn project() -> String {
+    format!("e2e-{}", std::process::id())
+}
+
+/// The services of which there are containers, running or not.
+async fn services() -> Outcome<Vec<String>> {
+    let mut command = Command::new("docker");
+    command.args(["ps", "--all", "--format", r#"{{.Label "com.docker.compose.service"}}"#]);
+    command.args(["--filter", &format!("label=com.docker.compose.project={}", project())]);
+    let listed = run_program(&mut command, Duration::from_secs(20)).await?.success()?;
+    Ok(listed.lines().map(str::to_owned).collect())
+}
+
 async fn compose(scene: &Scene, arguments: &[&str]) -> Outcome<String> {
     let mut command = Command::new("docker");
-    // A project of its own, so that nobody else's containers are taken down.
-    let project = format!("e2e-{}", std::process::id());
-    command.current_dir(&scene.cluster.repository).args(["compose", "--project-name", &project]).args(arguments);
+    command.current_dir(&scene.cluster.repository).env("IMAGE", &scene.cluster.image);
+    command.args(["compose", "--project-name", &project()]).args(arguments);
     // It may have to build the image.
     run_program(&mut command, Duration::from_secs(600)).await?.success()
 }

@@ -1,4 +1,4 @@
-//! The cases, one a file, in the order in which they start: those that wait longest first.
+//! The cases, one a file, in the order in which they start: those that must be alone, then those that wait longest.
 
 mod adopt;
 mod bad_value;
@@ -25,26 +25,36 @@ use crate::report::Scene;
 pub(crate) struct Case {
     pub(crate) number: u8,
     pub(crate) name: &'static str,
+    /// Its figures are of a machine that does one switch at a time: nothing else runs meanwhile.
+    pub(crate) alone: bool,
+}
+
+const fn alone(number: u8, name: &'static str) -> Case {
+    Case { number, name, alone: true }
+}
+
+const fn beside(number: u8, name: &'static str) -> Case {
+    Case { number, name, alone: false }
 }
 
 pub(crate) const CASES: &[Case] = &[
-    Case { number: 11, name: "ten switches in front of an application that is there already" },
-    Case { number: 16, name: "Argo CD: by commit, by hand and by parameter" },
-    Case { number: 3, name: "the switch by patch, and patches and upgrades together" },
-    Case { number: 2, name: "the switch by Helm, by the command that NOTES prints" },
-    Case { number: 6, name: "probes in maintenance, and no restart in 2 minutes" },
-    Case { number: 10, name: "compose" },
-    Case { number: 5, name: "maintenance.endpoints" },
-    Case { number: 9, name: "rollback, uninstall, and a Helm that was killed" },
-    Case { number: 1, name: "install" },
-    Case { number: 8, name: "a malformed MAINTENANCE_MODE" },
-    Case { number: 4, name: "the switch by the scripts" },
-    Case { number: 13, name: "what was under way when the switch came" },
-    Case { number: 12, name: "taking over an Ingress and a Service, and giving them back" },
-    Case { number: 14, name: "the role of rbac.toggle.subjects" },
-    Case { number: 15, name: "what stays on the application, and one that is not there" },
-    Case { number: 17, name: "rendered manifests, applied twice" },
-    Case { number: 7, name: "the HPA under load" },
+    alone(11, "ten switches in front of an application that is there already"),
+    alone(2, "the switch by Helm, by the command that NOTES prints"),
+    alone(4, "the switch by the scripts"),
+    beside(3, "the switch by patch, and patches and upgrades together"),
+    beside(16, "Argo CD: by commit, by hand and by parameter"),
+    beside(9, "rollback, uninstall, and a Helm that was killed"),
+    beside(6, "probes in maintenance, and no restart in 2 minutes"),
+    beside(5, "maintenance.endpoints"),
+    beside(7, "the HPA under load"),
+    beside(10, "compose"),
+    beside(1, "install"),
+    beside(8, "a malformed MAINTENANCE_MODE"),
+    beside(13, "what was under way when the switch came"),
+    beside(12, "taking over an Ingress and a Service, and giving them back"),
+    beside(14, "the role of rbac.toggle.subjects"),
+    beside(15, "what stays on the application, and one that is not there"),
+    beside(17, "rendered manifests, applied twice"),
 ];
 
 impl Case {
