@@ -11,11 +11,14 @@ use crate::recorder::{self, Mode, Reply};
 use crate::release::Release;
 use crate::report::Scene;
 
+/// Names both sides of the switch on the admins' host, so that a proxy knows both; users must reach neither idle side by it.
+const STANDBY: &str = "/.maintenance-mode/standby";
+
 pub(crate) async fn run(scene: &Scene) -> Outcome<()> {
     for way in [Way::Ingress, Way::HttpRoute] {
         kept(scene, way).await?;
     }
-    scene.figure("pass paths stay on the application, the health path is 200, /health and /ready are 503; the bearers of a header pass");
+    scene.figure("pass paths stay on the application, the health path is 200, /health and /ready are 503; the bearers of a header pass; users reach the idle side in neither mode");
     not_there(scene).await
 }
 
@@ -26,12 +29,31 @@ async fn kept(scene: &Scene, way: Way) -> Outcome<()> {
         values.extend(["expose.user.bypass.header.name=X-Preview", "expose.user.bypass.header.value=please"]);
     }
     let release = Release::in_front(scene, way.name(), Helm::V4, way, &values).await?;
+    // Nothing is idle in normal mode but the page pods, who would answer 503.
+    for path in [format!("{STANDBY}/front-user-80"), format!("{STANDBY}/shop-8080")] {
+        let reply = release.user(&path).await?;
+        ensure!(
+            of_application(&reply),
+            "{}: in normal mode {path} should be the application's, not {}",
+            way.name(),
+            reply.status
+        );
+    }
     release.toggle(Mode::Maintenance).await?;
     release.await_users(Mode::Maintenance, Duration::from_secs(20)).await?;
     for path in ["/pay", "/pay/callback", "/.well-known/acme-challenge/token"] {
         ensure!(of_application(&release.user(path).await?), "{}: {path} should stay on the application", way.name());
     }
-    for path in ["/", "/health", "/healthz", "/ready", "/livez", "/payments", "/.maintenance-mode/standby/shop-8080"] {
+    for path in [
+        "/",
+        "/health",
+        "/healthz",
+        "/ready",
+        "/livez",
+        "/payments",
+        &format!("{STANDBY}/shop-8080"),
+        &format!("{STANDBY}/front-user-80"),
+    ] {
         let reply = release.user(path).await?;
         ensure!(
             reply.mode() == Some(Mode::Maintenance),

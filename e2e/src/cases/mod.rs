@@ -1,6 +1,7 @@
 //! The cases, one a file, in the order in which they start: those that must be alone, then those that wait longest.
 
 mod adopt;
+mod back_again;
 mod bad_value;
 mod compose;
 mod endpoints;
@@ -11,6 +12,7 @@ mod hpa;
 mod install;
 mod kept_paths;
 mod patch;
+mod paths;
 mod probes;
 mod rendered;
 mod scripts;
@@ -54,6 +56,8 @@ pub(crate) const CASES: &[Case] = &[
     beside(12, "taking over an Ingress and a Service, and giving them back"),
     beside(14, "the role of rbac.toggle.subjects"),
     beside(15, "what stays on the application, and one that is not there"),
+    beside(18, "several paths, another Service for admins, and a port by number"),
+    beside(19, "letting users in again, and the other ways in"),
     beside(17, "rendered manifests, applied twice"),
 ];
 
@@ -77,6 +81,8 @@ impl Case {
             15 => kept_paths::run(scene).await,
             16 => gitops::run(scene).await,
             17 => rendered::run(scene).await,
+            18 => paths::run(scene).await,
+            19 => back_again::run(scene).await,
             other => unreachable!("case {other} is not in the table"),
         }
     }
