@@ -17,7 +17,8 @@ pub(crate) async fn run(scene: &Scene) -> Outcome<()> {
 async fn ready(scene: &Scene) -> Outcome<()> {
     let release = Release::install(scene, "ready", Helm::V4, &["maintenance.endpoints=ready"]).await?;
     release.toggle(Mode::Maintenance).await?;
-    release.users_see(Mode::Maintenance).await?;
+    // A proxy has a second to learn of it.
+    release.await_users(Mode::Maintenance, Duration::from_secs(30)).await?;
     release.rollout("user").await?;
     release.users_see(Mode::Maintenance).await?;
     let pods = release.pods("user").await?;

@@ -81,7 +81,8 @@ async fn patch_survives(release: &Release<'_>) -> Outcome<()> {
     ensure!(page.contains("Back soon"), "the upgrade's title is not on the page");
     release.run_helm(&["rollback", &release.name, "1", "--wait"]).await?.success()?;
     expect(release, "true").await?;
-    release.users_see(Mode::Maintenance).await
+    // The pods that are new are in it from their start; Helm 3 does not wait for the old ones.
+    release.await_users(Mode::Maintenance, Duration::from_secs(30)).await
 }
 
 async fn patch_on_helm_off(release: &Release<'_>) -> Outcome<()> {
