@@ -3,13 +3,12 @@
 
 use std::{
     convert::Infallible,
-    future::{poll_fn, ready},
+    future::{self, poll_fn},
     io,
     mem::MaybeUninit,
     net::SocketAddr,
     pin::{Pin, pin},
-    sync::{Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -61,9 +60,12 @@ pub trait Handler: Send + Sync + 'static {
     fn refused(&self, refusal: Refusal);
 }
 
-/// The reading half of a socket: hyper's, and ours again once hyper reads no more. The lock is never waited for, as
-/// one task has both.
-struct Input<'s>(Mutex<ReadHalf<'s>>);
+/// Input that is asked of the kernel at once: what has come of a head is mostly less, and what is read into is cleared
+/// first.
+const READ: usize = 4 * 1024;
+
+/// The reading half of a socket, shared: hyper's, and ours again once hyper reads no more.
+struct Input<'s>(ReadHalf<'s>);
 
 /// Serves a connection until it ends.
 pub async fn serve(mut stream: TcpStream, peer: SocketAddr, slot: &Slot, handler: &impl Handler) {
@@ -96,10 +98,10 @@ async fn talk(stream: &mut TcpStream, peer: SocketAddr, slot: &Slot, handler: &i
         slot.busy();
         let response = handler.handle(&request, peer);
         slot.answered();
-        ready(Ok::<_, Infallible>(response))
+        future::ready(Ok::<_, Infallible>(response))
     });
     let (input, output) = stream.split();
-    let input = Input(Mutex::new(input));
+    let input = Input(input);
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(IDLE)
@@ -182,20 +184,28 @@ fn has_come(stream: &TcpStream) -> bool {
 
 // === impl Input ===
 
-impl<'s> Input<'s> {
+impl Input<'_> {
     /// Whether there is input; when this returns, hyper can read it.
     async fn has_come(&self) -> bool {
-        has_come(self.lock().as_ref()) && poll_fn(|context| self.lock().as_ref().poll_read_ready(context)).await.is_ok()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, ReadHalf<'s>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        has_come(self.0.as_ref()) && self.0.readable().await.is_ok()
     }
 }
 
 impl AsyncRead for &Input<'_> {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.lock()).poll_read(context, buffer)
+        let most = buffer.remaining().min(READ);
+        loop {
+            ready!(self.0.as_ref().poll_read_ready(context))?;
+            match self.0.try_read(buffer.initialize_unfilled_to(most)) {
+                Ok(read) => {
+                    buffer.advance(read);
+                    return Poll::Ready(Ok(()));
+                }
+                // It was called readable when nothing had come: now it is waited for.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
     }
 }
 
