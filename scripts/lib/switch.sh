@@ -93,8 +93,6 @@ await_pods() {
   while :; do
     # Twice the same pods and none awaited: no other came up in between.
     [ -n "$open" ] || [ "$pods" != "$before" ] || break
-    [ -z "$open" ] || [ $SECONDS -lt "$timeout" ] ||
-      die "after $timeout s these user pods are not in mode $name:$open. $switched is patched, and they may follow yet; this command can be repeated.${trouble:+ Last trouble: $trouble}"
     if [ -n "$open" ]; then before=none; else before=$pods; fi
     if [ -n "$open" ] && [ -n "$pods" ] && { [ "$annotated" = 0 ] || [ $((SECONDS - annotated)) -ge 2 ]; }; then
       make_kubelets_look
@@ -102,6 +100,8 @@ await_pods() {
     fi
     sleep 0.3
     look
+    [ -z "$open" ] || [ $SECONDS -lt "$timeout" ] ||
+      die "after $timeout s these user pods are not in mode $name:$open. $switched is patched, and they may follow yet; this command can be repeated.${trouble:+ Last trouble: $trouble}"
   done
   [ -n "$pods" ] || say "no user pod is there: those that start will be in mode $name"
 }
