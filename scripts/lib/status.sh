@@ -118,8 +118,8 @@ status_application() {
   done
 }
 
-# status_door WHO URL HOST WANTED: WANTED is maintenance, normal, or any: whatever is no error; a 503 of ours is told
-# apart where it is neither.
+# status_door WHO URL HOST WANTED: WANTED is maintenance, normal, neither, of which nothing can be wanted, or any: whatever
+# is no error.
 status_door() {
   local status marker location trouble door
   if [ -z "$2" ]; then say "$1: not asked: $no_door"; return; fi
@@ -127,7 +127,7 @@ status_door() {
   if ! ask_door "$1" "$2" "$3"; then say "$1: $door cannot be reached from here: $trouble"; return; fi
   say "$1: $door answers $status${marker:+ with our marker}"
   case $4:$status:$marker in
-    maintenance:503:on | neither:503:on | normal:[1-4]* | neither:[1-4]* | any:[1-4]*) ;;
+    maintenance:503:on | normal:[1-4]* | any:[1-4]* | neither:*) ;;
     maintenance:503:*) wrong "that 503 is not ours: users see the router's page" ;;
     *) wrong "users and admins should get something else in mode $mode" ;;
   esac
