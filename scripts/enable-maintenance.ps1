@@ -1,15 +1,21 @@
 #!/usr/bin/env pwsh
 <#
 .SYNOPSIS
-Puts a release into maintenance: sets MAINTENANCE_MODE to true, makes every user pod read it at once, and waits until each answers in mode maintenance.
+Puts a release into maintenance, and returns when that is in force: sets MAINTENANCE_MODE to true and makes every user pod read it at once; before an application of your own it moves the backend of the users' Ingress, Route or HTTPRoute, or the selector of its Service.
 .DESCRIPTION
-No pod restarts. The environment variable KUBECTL names the client; default: kubectl, else oc.
+No pod restarts. The environment variable KUBECTL names the client; default: kubectl, else oc. It must be allowed what rbac.toggle.subjects allows.
 .PARAMETER Timeout
 Seconds.
 .PARAMETER Url
-The front door; default: that of the user tier's Route or Ingress.
+The front door; default: what the chart or the users' Route or Ingress says.
 .PARAMETER HostHeader
 The Host header to send to Url.
+.PARAMETER AdminUrl
+The admins' way in to an application of your own, where the chart does not know it.
+.PARAMETER AdminHostHeader
+The Host header to send to AdminUrl.
+.PARAMETER Force
+Go on though Argo CD would take the change back, no page pod is ready, or the application does not answer.
 .PARAMETER DryRun
 Say what would be done, and change nothing.
 #>
@@ -21,6 +27,9 @@ param(
     [ValidateRange(0, 86400)][int] $Timeout = 120,
     [string] $Url,
     [string] $HostHeader,
+    [string] $AdminUrl,
+    [string] $AdminHostHeader,
+    [switch] $Force,
     [switch] $DryRun
 )
 $ErrorActionPreference = 'Stop'

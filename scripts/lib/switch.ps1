@@ -1,99 +1,39 @@
 # Dot-sourced by enable-maintenance.ps1 and disable-maintenance.ps1, which then call Switch-Mode: the twin of switch.sh.
-#
-# For Windows PowerShell 5.1 and PowerShell 7. No argument of a native command holds a double quote, as 5.1 would
-# drop it: the patch goes through a file, and what the client answers is read as JSON instead of by a jsonpath.
+. (Join-Path $PSScriptRoot 'release.ps1')
 
 # Seconds for which a pod that is not Ready and does not answer is waited for: it may be about to start.
 $patience = 8
 
-function Write-Failure([string] $Message) {
-    [Console]::Error.WriteLine("${me}: $Message")
-    exit 1
+# Ends it, unless -Force.
+function Stop-Switch([string] $Reason) {
+    if (-not $Force) { Write-Failure "$Reason Nothing has changed; -Force goes on all the same." }
+    Write-Host "forced: $Reason"
 }
 
-# Runs a native command; stderr is kept apart, and neither it nor the exit status is an exception.
-function Invoke-Native([string] $Command, [string[]] $Arguments) {
-    $ErrorActionPreference = 'Continue'
-    $PSNativeCommandUseErrorActionPreference = $false
-    $lines = @(& $Command @Arguments 2>&1)
-    $status = $LASTEXITCODE
-    $isError = { $_ -is [System.Management.Automation.ErrorRecord] }
-    [pscustomobject]@{
-        Ok  = $status -eq 0
-        Out = @($lines | Where-Object { -not (& $isError) } | ForEach-Object { "$_" }) -join "`n"
-        Err = @($lines | Where-Object $isError | ForEach-Object { "$_" }) -join "`n"
-    }
+# Argo CD takes back what it renders: always the object of an application of your own, else where the value is set.
+function Test-Tracking {
+    if (-not $tracked -or ($kind -eq 'config' -and -not $holder)) { return }
+    $app = ($tracked -split ':')[0]
+    Stop-Switch "$($switched[0]) is Argo CD's ($app) and rendered from maintenance.enabled: self-heal takes this change back. Set maintenance.enabled=$mode in Git, or: argocd app set $app -p maintenance.enabled=$mode."
 }
 
-# The client, in the namespace; a call that hangs ends by itself.
-function Invoke-Client([string[]] $Arguments) {
-    $common = @('--request-timeout=10s', '-n', $Namespace)
-    if ($Context) { $common = @("--context=$Context") + $common }
-    Invoke-Native $client ($common + $Arguments)
-}
-
-# The release's ConfigMap, of which there is exactly one.
-function Get-ConfigMapName {
-    $got = Invoke-Client 'get', 'configmap', '-l', "$labels,app.kubernetes.io/component=config", '-o', 'name'
-    if (-not $got.Ok) { Write-Failure "the ConfigMap of release $Release in namespace $Namespace cannot be read: $($got.Err)" }
-    $names = @($got.Out -split "`n" | Where-Object { $_ })
-    if ($names.Count -eq 0) { Write-Failure "release $Release has no ConfigMap in namespace ${Namespace}: is it installed there? (-Namespace and -Release say where)" }
-    if ($names.Count -gt 1) { Write-Failure "release $Release has more than one ConfigMap in namespace ${Namespace}: $($names -join ' ')" }
-    $names[0] -replace '^configmap/', ''
-}
-
-# Who holds the key in the ConfigMap, other than people at a command line: "helm" where maintenance.enabled is set.
-function Get-Owner {
-    $got = Invoke-Client 'get', 'configmap', $configmap, '--show-managed-fields', '-o', 'json'
-    if (-not $got.Ok) { return }
-    ($got.Out | ConvertFrom-Json).metadata.managedFields |
-        Where-Object { $null -ne $_.fieldsV1.'f:data'.'f:MAINTENANCE_MODE' -and $_.manager -notmatch '^(kubectl|oc)' } |
-        Select-Object -First 1 -ExpandProperty manager
-}
-
-# The user pods that are not going away and have not ended, or nothing but $false where they cannot be listed.
-function Get-UserPods {
-    $got = Invoke-Client 'get', 'pods', '-l', "$labels,app.kubernetes.io/component=user", '-o', 'json'
-    if (-not $got.Ok) {
-        $script:trouble = $got.Err
-        return $false
-    }
-    ($got.Out | ConvertFrom-Json).items |
-        Where-Object { $_ -and -not $_.metadata.deletionTimestamp -and $_.status.phase -notin 'Failed', 'Succeeded' } |
-        ForEach-Object {
-            [pscustomobject]@{
-                Name  = $_.metadata.name
-                Ready = [bool]($_.status.conditions | Where-Object { $_.type -eq 'Ready' -and $_.status -eq 'True' })
-            }
-        }
-}
-
-# What a pod is in, true or false, or nothing where it does not answer; then $trouble says why.
-function Get-PodMode([string] $Pod) {
-    $got = Invoke-Client 'get', '--raw', "/api/v1/namespaces/$Namespace/pods/${Pod}:9090/proxy/metrics"
-    if (-not $got.Ok) {
-        $script:trouble = $got.Err
-        if ($got.Err -match 'forbidden') { Write-Failure "configmap/$configmap is patched, but the pods cannot be asked: $($got.Err)" }
-    } elseif ($got.Out -match '(?m)^maintenance_mode (\S+)') {
-        if ([double] $Matches[1] -eq 1) { 'true' } else { 'false' }
-    } else {
-        $script:trouble = "pod/$Pod has no metric maintenance_mode"
-    }
-}
+# --- the ConfigMap ------------------------------------------------------------------------------
 
 # Asks each pod that has not yet been seen in the new mode. Sets $pods, all of them, and $open, those still awaited.
 function Update-Pods {
     $script:pods = @()
     $script:open = @()
-    $list = @(Get-UserPods)
-    if ($list.Count -eq 1 -and $list[0] -is [bool]) {
+    $got = Get-UserPods
+    if (-not $got.Ok) {
+        $script:trouble = $got.Err
         $script:open = @('(the pods cannot be listed)')
         return
     }
-    foreach ($pod in $list) {
+    foreach ($pod in $got.Items) {
         $script:pods += $pod.Name
         if ($settled.Contains($pod.Name)) { continue }
         $answer = Get-PodMode $pod.Name
+        if (-not $answer -and $trouble -match 'forbidden') { Write-Failure "$switched is patched, but the pods cannot be asked: $trouble" }
         if ($answer -eq $mode) {
             Write-Host "pod/$($pod.Name): $modeName"
             $settled[$pod.Name] = $true
@@ -118,6 +58,10 @@ function Request-Look {
 }
 
 function Wait-Pods {
+    $script:settled = @{}
+    $script:unready = @{}
+    $script:slow = $false
+    $script:trouble = ''
     $annotated = -2.0
     $before = $null
     Update-Pods
@@ -126,10 +70,6 @@ function Wait-Pods {
     # Twice the same pods and none awaited: no other came up in between.
     while ($open -or ($pods -join ' ') -ne $before) {
         $elapsed = $clock.Elapsed.TotalSeconds
-        if ($open -and $elapsed -ge $Timeout) {
-            $last = if ($trouble) { " Last trouble: $trouble" }
-            Write-Failure "after $Timeout s these user pods are not in mode ${modeName}: $($open -join ' '). configmap/$configmap is patched, and they may follow yet; this command can be repeated.$last"
-        }
         $before = if ($open) { $null } else { $pods -join ' ' }
         if ($open -and $pods -and $elapsed - $annotated -ge 2) {
             Request-Look
@@ -137,124 +77,169 @@ function Wait-Pods {
         }
         Start-Sleep -Milliseconds 300
         Update-Pods
+        if ($open -and $clock.Elapsed.TotalSeconds -ge $Timeout) {
+            $last = if ($trouble) { " Last trouble: $trouble" }
+            Write-Failure "after $Timeout s these user pods are not in mode ${modeName}: $($open -join ' '). $switched is patched, and they may follow yet; this command can be repeated.$last"
+        }
     }
     if (-not $pods) { Write-Host "no user pod is there: those that start will be in mode $modeName" }
 }
 
-# Sets $Url by the user tier's Route or Ingress; where there is none that can be asked, $noDoor says why.
-function Find-FrontDoor {
-    $script:noDoor = 'the release has no Route or Ingress (-Url names one)'
-    if ($Url) { return }
-    foreach ($kind in 'routes.route.openshift.io', 'ingresses.networking.k8s.io') {
-        $got = Invoke-Client 'get', $kind, '-l', "$labels,app.kubernetes.io/component=user", '-o', 'json'
-        $short = ($kind -split '\.')[0]
+function Switch-Config {
+    if ($DryRun) {
+        Write-Host "would patch $switched in namespace ${Namespace}: MAINTENANCE_MODE=$mode"
+        $got = Get-UserPods
+        if (-not $got.Ok) { Write-ClientFailure $got 'the user pods cannot be listed: see the message above' }
+        foreach ($pod in $got.Items) { Write-Host "would annotate pod/$($pod.Name) and ask it until it answers in mode $modeName" }
+        return
+    }
+    if ($holder) { Write-Host "note: $holder manages MAINTENANCE_MODE (maintenance.enabled is set): the next upgrade with that value takes this change back" }
+    $script:clock = [Diagnostics.Stopwatch]::StartNew()
+    $got = Invoke-Patch $switched[0] 'merge' "{""data"":{""MAINTENANCE_MODE"":""$mode""}}"
+    if (-not $got.Ok) { Write-ClientFailure $got "$switched in namespace $Namespace cannot be patched: nothing has changed" }
+    Write-Host $got.Out
+    Wait-Pods
+}
+
+# --- an application of your own -----------------------------------------------------------------
+
+# Before users are let in again: whether there is something to let them in to.
+function Test-Application {
+    foreach ($service in $application) {
+        Measure-Ready $service
+        if ($ready -gt 0) { Write-Host "service/${service}: $ready ready endpoints" } else { Stop-Switch "${lack}: users would get no answer." }
+    }
+    Find-AdminDoor
+    if (-not $AdminUrl) { Write-Host "admins' way in: not checked: $noDoor"; return }
+    if (-not $curl) { Write-Host "admins' way in: $AdminUrl was not checked: curl is not on PATH"; return }
+    $answer = Get-DoorAnswer "admins' way in" $AdminUrl $AdminHostHeader
+    if (-not $answer) {
+        Stop-Switch "the application cannot be asked at the admins' way in, ${door}: $trouble."
+    } elseif ($answer.Status -ge 500) {
+        Stop-Switch "the application answers $($answer.Status) at the admins' way in, $door."
+    } else {
+        Write-Host "admins' way in: $door answers $($answer.Status)"
+    }
+}
+
+# Before users get the page: whether there is a pod that shows it.
+function Test-Page {
+    $got = Get-UserPods
+    if (@($got.Items | Where-Object { $_.Ready }).Count -eq 0) { Stop-Switch "no page pod of release $Release is Ready: users would get the router's own error." }
+}
+
+# Until the Service has endpoints of the new side alone.
+function Wait-Selector {
+    while ($true) {
+        $got = Get-Endpoints ($switched[0] -replace '^service/', '')
         if (-not $got.Ok) {
-            # Most clusters have no Routes.
-            if ($got.Err -match 'forbidden') { $script:noDoor = "its $short may not be read (-Url names one)" }
+            Write-Host "${switched}: its endpoints cannot be listed, so they were not waited for: $($got.Err)"
+            return
+        }
+        $page = @((Get-UserPods).Items | ForEach-Object { $_.Name })
+        $there = @($got.Items | Where-Object { $_.Ready })
+        $own = @($there | Where-Object { $_.Pod -in $page }).Count
+        $foreign = $there.Count - $own
+        if ($mode -eq 'true') {
+            if ($own -gt 0 -and $foreign -eq 0) { Write-Host "${switched}: $own endpoints, all of them page pods"; return }
+        } elseif ($own -eq 0 -and $foreign -gt 0) {
+            Write-Host "${switched}: $foreign endpoints, none of them a page pod"
+            return
+        }
+        if ($clock.Elapsed.TotalSeconds -ge $Timeout) {
+            Write-Failure "after $Timeout s $switched has $own endpoints that are page pods and $foreign others. It is patched, and may follow yet; this command can be repeated."
+        }
+        Start-Sleep -Milliseconds 300
+    }
+}
+
+function Switch-Application {
+    $type = if ($kind -eq 'backend') { 'merge' } else { 'json' }
+    # All are read before the first is patched.
+    $patches = @{}
+    foreach ($object in $switched) {
+        $patch = (Get-Object $object).metadata.annotations."maintenance-mode/to-$modeName"
+        if (-not $patch) { Write-Failure "$object has no annotation maintenance-mode/to-$modeName, by which it is switched: nothing has changed; helm upgrade renders it" }
+        $patches[$object] = $patch
+    }
+    if ($mode -eq 'true') { Test-Page } else { Test-Application }
+    Write-Host "note: the toggle moves ${switched}: a patch of the ConfigMap has no effect here, and the next helm upgrade renders maintenance.enabled again"
+    $script:clock = [Diagnostics.Stopwatch]::StartNew()
+    $done = @()
+    foreach ($object in $switched) {
+        if ($DryRun) {
+            Write-Host "would patch $object in namespace ${Namespace}: $($patches[$object])"
             continue
         }
-        $door = @(($got.Out | ConvertFrom-Json).items)[0]
-        if (-not $door) { continue }
-        $rule = @($door.spec.rules)[0]
-        $address = @($door.status.loadBalancer.ingress)[0]
-        $name = @($door.spec.host, $rule.host, $address.ip, $address.hostname) | Where-Object { $_ } | Select-Object -First 1
-        $path = @($door.spec.path, @($rule.http.paths)[0].path, '/') | Where-Object { $_ } | Select-Object -First 1
-        if ($name) {
-            $scheme = if ($door.spec.tls) { 'https' } else { 'http' }
-            $script:Url = "${scheme}://$name$path"
-        } else {
-            $script:noDoor = "$short/$($door.metadata.name) has neither a host nor an address (-Url names one)"
+        $got = Invoke-Patch $object $type $patches[$object]
+        if (-not $got.Ok) {
+            if ($done.Count -gt 0) { Write-ClientFailure $got "$object in namespace $Namespace cannot be patched. In mode $modeName already: $($done -join ' '); as before: $object and what comes after it in $switched" }
+            Write-ClientFailure $got "$object in namespace $Namespace cannot be patched: nothing has changed"
         }
-        return
+        Write-Host $got.Out
+        $done += $object
     }
+    if (-not $DryRun -and $kind -eq 'selector') { Wait-Selector }
 }
 
-# One answer of the front door, over a connection of its own, or nothing where there is none.
-function Get-FrontDoor([string] $Curl) {
-    $body = [IO.Path]::GetTempFileName()
-    # -k: nothing secret is sent, and a router's own certificate should not hide what users get.
-    $arguments = @('-sSk', '-o', $body, '-D', '-', '--max-time', '5')
-    if ($HostHeader) { $arguments += '-H', "Host: $HostHeader" }
-    $got = Invoke-Native $Curl ($arguments + $Url)
-    Remove-Item -LiteralPath $body
-    if (-not $got.Ok) {
-        $script:trouble = $got.Err
-        return
-    }
-    [pscustomobject]@{
-        Status = [int] ($got.Out -split '\s+')[1]
-        Ours   = $got.Out -match '(?mi)^maintenance-mode:\s*on\s*$'
-    }
-}
+# --- the front door -----------------------------------------------------------------------------
 
 function Test-FrontDoor {
-    Find-FrontDoor
     if (-not $Url) { Write-Host "front door: not checked: $noDoor"; return }
-    # An alias of that name means something else in Windows PowerShell.
-    $curl = Get-Command curl -CommandType Application -ErrorAction SilentlyContinue | Select-Object -First 1
     if (-not $curl) { Write-Host "front door: $Url was not checked: curl is not on PATH"; return }
+    $what = if ($kind -eq 'config') { 'every user pod' } else { "$switched" }
     $good = $foreign = $silent = 0
+    $last = $null
     # Five good ones in a row, each over a new connection: routers have several workers.
     while ($good -lt 5) {
-        $answer = Get-FrontDoor $curl.Source
+        $answer = Get-DoorAnswer 'front door' $Url $HostHeader
+        $script:Url = $door
         if (-not $answer) {
             $good = 0
             $silent++
             if ($silent -ge 3) { Write-Host "front door: $Url cannot be reached from here, so it was not checked: $trouble"; return }
         } else {
+            $last = $answer
             $silent = 0
-            $page = $answer.Status -eq 503 -and $answer.Ours
-            if ($mode -eq 'true') { $isGood = $page } else { $isGood = -not $page -and $answer.Status -lt 500 }
+            $page = $answer.Status -eq 503 -and $answer.Marker -eq 'on'
+            if ($mode -eq 'true') { $isGood = $page } else { $isGood = $answer.Status -lt 500 }
             $good = if ($isGood) { $good + 1 } else { 0 }
             $foreign = if ($mode -eq 'true' -and $answer.Status -eq 503 -and -not $page) { $foreign + 1 } else { 0 }
-            if ($foreign -ge 10) {
+            if ($foreign -ge 10 -and $kind -eq 'config') {
                 Write-Host "front door: $Url answers 503, but without our marker (Maintenance-Mode: on): users see the router's page and not ours. That is what maintenance.endpoints=withdrawn does"
                 return
             }
         }
         if ($good -gt 0) { continue }
         if ($clock.Elapsed.TotalSeconds -ge $Timeout) {
-            $marked = if ($answer.Ours) { ' with our marker' }
-            Write-Failure "every user pod is in mode $modeName, but after $Timeout s the front door $Url answers $($answer.Status)${marked}: is there a cache before it, or does it lead elsewhere?"
+            $says = if ($last) { "$($last.Status)" } else { 'nothing' }
+            if ($last.Marker) { $says += ' with our marker' }
+            $hint = 'is there a cache before it, or does it lead elsewhere?'
+            if ($last.Location) { $hint = "it leads to $($last.Location): -Url names the address where users end up" }
+            Write-Failure "$what is in mode $modeName, but after $Timeout s the front door $Url answers ${says}: $hint"
         }
         Start-Sleep -Milliseconds 300
     }
     Write-Host "front door: $Url answers $($answer.Status) in mode $modeName"
 }
 
-# Sets MAINTENANCE_MODE to $mode, which is called $modeName, and returns when every user pod answers in it. The caller's
-# parameters are $Namespace, $Release, $Context, $Timeout, $Url, $HostHeader and $DryRun.
-function Switch-Mode([string] $mode, [string] $modeName) {
-    $me = if ($mode -eq 'true') { 'enable-maintenance.ps1' } else { 'disable-maintenance.ps1' }
-    $client = $env:KUBECTL
-    if (-not $client) { $client = 'kubectl', 'oc' | Where-Object { Get-Command $_ -ErrorAction SilentlyContinue } | Select-Object -First 1 }
-    if (-not $client) { Write-Failure 'neither kubectl nor oc is on PATH: install one of them, or name it in KUBECTL' }
-    if (-not (Get-Command $client -ErrorAction SilentlyContinue)) { Write-Failure "KUBECTL is ""$client"": there is no such program" }
-    if ($HostHeader -and -not $Url) { Write-Failure '-HostHeader goes with -Url' }
-    $labels = "app.kubernetes.io/name=maintenance-mode,app.kubernetes.io/instance=$Release"
-    $settled = @{}
-    $unready = @{}
-    $configmap = Get-ConfigMapName
+# Sets MAINTENANCE_MODE to true or false, which is called $Name; or moves the backend or selector before an application
+# of your own. It returns when that is in force. The caller's parameters are those of release.ps1, and $Timeout, $Force
+# and $DryRun.
+function Switch-Mode([string] $To, [string] $Name) {
+    $script:mode = $To
+    $script:modeName = $Name
+    Initialize-Release $(if ($To -eq 'true') { 'enable-maintenance.ps1' } else { 'disable-maintenance.ps1' })
+    Find-Switched
+    Read-Switched
+    Test-Tracking
+    if ($kind -eq 'config') { Switch-Config } else { Switch-Application }
+    Find-FrontDoor
     if ($DryRun) {
-        Write-Host "would patch configmap/$configmap in namespace ${Namespace}: MAINTENANCE_MODE=$mode"
-        foreach ($pod in @(Get-UserPods)) {
-            if ($pod -is [bool]) { Write-Failure "the user pods cannot be listed: $trouble" }
-            Write-Host "would annotate pod/$($pod.Name) and ask it until it answers in mode $modeName"
-        }
-        Find-FrontDoor
         if ($Url) { Write-Host "would check the front door $Url" } else { Write-Host "would check no front door: $noDoor" }
         return
     }
-    $owner = Get-Owner
-    if ($owner) { Write-Host "note: $owner manages MAINTENANCE_MODE (maintenance.enabled is set): the next upgrade with that value takes this change back" }
-    $clock = [Diagnostics.Stopwatch]::StartNew()
-    $patch = [IO.Path]::GetTempFileName()
-    [IO.File]::WriteAllText($patch, "{""data"":{""MAINTENANCE_MODE"":""$mode""}}")
-    $got = Invoke-Client 'patch', 'configmap', $configmap, '--type', 'merge', '--patch-file', $patch
-    Remove-Item -LiteralPath $patch
-    if (-not $got.Ok) { Write-Failure "configmap/$configmap in namespace $Namespace cannot be patched: nothing has changed: $($got.Err)" }
-    Write-Host $got.Out
-    Wait-Pods
     Test-FrontDoor
-    Write-Host "$modeName is in force after $([int] $clock.Elapsed.TotalSeconds) s"
+    if ($kind -ne 'config' -and $mode -eq 'true') { Write-OtherWays }
+    Write-Host "$modeName is in force after $([Math]::Floor($clock.Elapsed.TotalSeconds)) s"
 }
