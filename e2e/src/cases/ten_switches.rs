@@ -60,11 +60,9 @@ async fn switched(scene: &Scene, way: Way) -> Outcome<()> {
         switches.len(),
     ));
     // That none comes later than a second after is asserted of each switch.
-    scene.figure(format!(
-        "{}: {stale} old answers to requests sent after Helm had returned, the last {:.2} s after",
-        way.name(),
-        switches_of(|(switch, _)| switch.stale_for).fold(0.0, f64::max),
-    ));
+    let last = switches_of(|(switch, _)| switch.stale_for).fold(0.0, f64::max);
+    let last = if stale == 0 { String::new() } else { format!(", the last {last:.2} s after") };
+    scene.figure(format!("{}: {stale} old answers to requests sent after Helm had returned{last}", way.name()));
     scene.figure(format!(
         "{}: by the scripts {} s, 0 old answers after; {}",
         way.name(),
