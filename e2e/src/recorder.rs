@@ -150,17 +150,17 @@ impl Mode {
 // === impl Recorder ===
 
 impl Recorder {
-    /// 300 requests a second in all, by so many workers that each may wait 50 ms for an answer: so 200 are reached on a
+    /// 300 requests a second in all, by so many workers that each may wait 100 ms for an answer: so 200 are reached on a
     /// busy machine too. Without an `admin_host` they are all of users.
     pub(crate) fn start(ingress: &str, user_host: &str, admin_host: Option<&str>, user: User) -> Self {
         let answers = Rc::new(RefCell::new(Vec::new()));
         let mut workers = Vec::new();
         let mut waiting = Vec::new();
         let plan = [
-            (Tier::User, Connection::Kept, 8, 20),
-            (Tier::User, Connection::New, 4, 15),
-            (Tier::Admin, Connection::Kept, 3, 16),
-            (Tier::Admin, Connection::New, 2, 16),
+            (Tier::User, Connection::Kept, 16, 10),
+            (Tier::User, Connection::New, 7, 9),
+            (Tier::Admin, Connection::Kept, 5, 9),
+            (Tier::Admin, Connection::New, 4, 8),
         ];
         let mut streams = Vec::new();
         for (tier, connection, count, a_second) in plan {
