@@ -14,7 +14,7 @@ function Stop-Switch([string] $Reason) {
 function Test-Tracking {
     if (-not $tracked -or ($kind -eq 'config' -and -not $holder)) { return }
     $app = ($tracked -split ':')[0]
-    Stop-Switch "$($switched[0]) is Argo CD's ($app) and rendered from maintenance.enabled: self-heal takes this change back. Set maintenance.enabled=$mode in Git, or: argocd app set $app -p maintenance.enabled=$mode."
+    Stop-Switch "$($switched[0]) is Argo CD's ($app) and rendered from maintenance.enabled: self-heal takes this change back. Set maintenance.enabled=$mode in Git, or: argocd app set $app -p maintenance.enabled=$mode (with several sources add --source-position and the number of the chart's)."
 }
 
 # --- the ConfigMap ------------------------------------------------------------------------------

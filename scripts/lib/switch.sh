@@ -38,7 +38,7 @@ stop() {
 check_tracking() { # HOLDER
   [ -n "$tracked" ] || return 0
   if [ "$kind" != config ] || [ -n "$1" ]; then
-    stop "${switched%% *} is Argo CD's (${tracked%%:*}) and rendered from maintenance.enabled: self-heal takes this change back. Set maintenance.enabled=$mode in Git, or: argocd app set ${tracked%%:*} -p maintenance.enabled=$mode."
+    stop "${switched%% *} is Argo CD's (${tracked%%:*}) and rendered from maintenance.enabled: self-heal takes this change back. Set maintenance.enabled=$mode in Git, or: argocd app set ${tracked%%:*} -p maintenance.enabled=$mode (with several sources add --source-position and the number of the chart's)."
   fi
 }
 
