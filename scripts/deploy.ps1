@@ -1,4 +1,5 @@
 #!/usr/bin/env pwsh
+
 <#
 .SYNOPSIS
 Installs a release of the chart, or upgrades it keeping its values, and waits until it is there: the twin of deploy.sh.
@@ -20,12 +21,16 @@ param(
     [Alias('n')][string] $Namespace = 'demo-503',
     [Alias('r')][string] $Release = 'demo-app',
     [string] $Context,
-    [string] $Chart = (Join-Path (Split-Path $PSScriptRoot) 'chart'),
+    [string] $Chart,
     [string] $Timeout = '5m',
     [switch] $DryRun,
     [Parameter(ValueFromRemainingArguments)][string[]] $HelmArguments = @()
 )
 $PSNativeCommandUseErrorActionPreference = $false
+# What a client says on stderr is no error of this script's: 5.1 would throw it.
+$ErrorActionPreference = 'Continue'
+# Not as a default above: 5.1 knows no $PSScriptRoot there.
+if (-not $Chart) { $Chart = Join-Path (Split-Path $PSScriptRoot) 'chart' }
 
 function Write-Failure([string] $Message) {
     [Console]::Error.WriteLine("deploy.ps1: $Message")

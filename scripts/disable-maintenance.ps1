@@ -1,4 +1,5 @@
 #!/usr/bin/env pwsh
+
 <#
 .SYNOPSIS
 Ends a release's maintenance, and returns when that is in force: sets MAINTENANCE_MODE to false and makes every user pod read it at once; before an application of your own it moves the backend of the users' Ingress, Route or HTTPRoute, or the selector of its Service.

@@ -1,4 +1,5 @@
 #!/usr/bin/env pwsh
+
 <#
 .SYNOPSIS
 Puts a release into maintenance, and returns when that is in force: sets MAINTENANCE_MODE to true and makes every user pod read it at once; before an application of your own it moves the backend of the users' Ingress, Route or HTTPRoute, or the selector of its Service.

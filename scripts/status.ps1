@@ -1,4 +1,5 @@
 #!/usr/bin/env pwsh
+
 <#
 .SYNOPSIS
 Tells what a release switches and in which mode it is, its user pods, and what the front door answers; before an application of your own also its Services, the admins' way in, and the other ways in that still lead to it.
