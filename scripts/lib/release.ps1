@@ -261,7 +261,7 @@ function Get-Endpoints([string] $Service) {
     $got = Get-Items 'endpointslices', '-l', "kubernetes.io/service-name=$Service"
     $endpoints = @(foreach ($slice in $got.Items) {
         foreach ($endpoint in $slice.endpoints) {
-            [pscustomobject]@{ Pod = $endpoint.targetRef.name; Ready = $endpoint.conditions.ready -eq $true }
+            [pscustomobject]@{ Pod = $endpoint.targetRef.name; Ready = $endpoint.conditions.ready -ne $false }
         }
     })
     [pscustomobject]@{ Ok = $got.Ok; Err = $got.Err; Items = $endpoints }

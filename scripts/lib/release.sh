@@ -25,7 +25,6 @@ common_options() {
   -n, --namespace NAMESPACE   default $namespace
   -r, --release RELEASE       default $release
       --context CONTEXT       of the kubeconfig; default: the current one
-      --timeout SECONDS       default $timeout
       --url URL               the front door; default: what the chart or the users' Route or Ingress says
       --host HOST             the Host header to send to URL
       --admin-url URL         the admins' way in to an application of your own, where the chart does not know it
@@ -33,7 +32,7 @@ common_options() {
 OPTIONS
 }
 
-# parse FLAGS ARGUMENTS...: FLAGS are those of --dry-run and --force that the command knows.
+# parse FLAGS ARGUMENTS...: FLAGS are those of --dry-run, --force and --timeout that the command knows.
 parse() {
   local flags=$1
   shift
@@ -45,7 +44,10 @@ parse() {
         if [ "$1" = --force ]; then force=yes; else dry_run=yes; fi
         shift
         continue ;;
-      -n | --namespace | -r | --release | --context | --timeout | --url | --host | --admin-url | --admin-host)
+      --timeout)
+        case " $flags " in *' --timeout '*) ;; *) misuse "\"$1\" is not understood" ;; esac
+        [ -n "${2:-}" ] || misuse "$1 lacks its value" ;;
+      -n | --namespace | -r | --release | --context | --url | --host | --admin-url | --admin-host)
         [ -n "${2:-}" ] || misuse "$1 lacks its value" ;;
       *) misuse "\"$1\" is not understood" ;;
     esac
@@ -228,9 +230,9 @@ leads_to_https() { # URL
 
 # --- an application of your own -----------------------------------------------------------------
 
-# endpoints SERVICE: a line for each of its endpoints: its pod, and true where it is ready.
+# endpoints SERVICE: a line for each of its endpoints: its pod, and true where it is ready, as one is that does not say.
 endpoints() {
-  k get endpointslices -l "kubernetes.io/service-name=$1" -o jsonpath='{range .items[*].endpoints[*]}{.targetRef.name}{"|"}{.conditions.ready}{"\n"}{end}'
+  k get endpointslices -l "kubernetes.io/service-name=$1" -o jsonpath='{range .items[*].endpoints[*]}{.targetRef.name}{"|"}{.conditions.ready}{"\n"}{end}' | sed 's/|$/|true/'
 }
 
 # Sets `ready` to how many ready endpoints a Service has, and where there are none `lack` says what is the matter.

@@ -124,6 +124,10 @@ function Test-Application {
 
 # Before users get the page: whether there is a pod that shows it.
 function Test-Page {
+    foreach ($service in $application) {
+        Measure-Ready $service
+        if ($ready -eq 0) { Write-Host "note: $lack" }
+    }
     $got = Get-UserPods
     if (@($got.Items | Where-Object { $_.Ready }).Count -eq 0) { Stop-Switch "no page pod of release $Release is Ready: users would get the router's own error." }
 }

@@ -17,6 +17,7 @@ to $mode in the ConfigMap and makes every user pod read it at once; before an ap
 backend of the users' Ingress, Route or HTTPRoute, or the selector of its Service.
 
 $(common_options)
+      --timeout SECONDS       default $timeout
       --force                 go on though Argo CD would take the change back, no page pod is ready, or the
                               application does not answer
       --dry-run               say what would be done, and change nothing
@@ -145,8 +146,13 @@ check_application() {
   fi
 }
 
-# Before users get the page: whether there is a pod that shows it.
+# Before users get the page: whether there is a pod that shows it, and, as it will be wanted, an application.
 check_page() {
+  local service
+  for service in $application; do
+    count_ready "$service"
+    [ -z "$lack" ] || say "note: $lack"
+  done
   case $(list_pods || true) in
     (*'|True|'*) ;;
     (*) stop "no page pod of release $release is Ready: users would get the router's own error." ;;
@@ -244,7 +250,7 @@ main() {
   local holder=
   mode=$1 name=$2
   shift 2
-  parse "--dry-run --force" "$@"
+  parse "--dry-run --force --timeout" "$@"
   find_switched
   read_switched
   [ "$kind" != config ] || holder=$(owner || true)
