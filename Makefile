@@ -42,7 +42,7 @@ lint: tools ## rustfmt, clippy and every other linter
 	ci/lint
 
 tools: ## build the tools of the chart tests that are not on PATH
-	@for tool in helm helm3 helm-unittest promtool; do command -v $$tool >/dev/null || ci/tools/build $$tool || exit 1; done
+	@for tool in helm-unittest promtool; do command -v $$tool >/dev/null || ci/tools/build $$tool || exit 1; done
 
 fmt: ## format the Rust code
 	cargo fmt --all

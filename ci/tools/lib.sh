@@ -47,7 +47,7 @@ installed() {
   [ "$(cat "$folder/.stamp" 2>/dev/null)" = "$stamp" ] && return
   rm -rf "$folder"
   mkdir -p "$folder"
-  retry "$@" >&2 || die "the linters could not be installed: see above"
+  retry "$@" >&2 || die "$folder could not be filled: see above"
   echo "$stamp" >"$folder/.stamp"
 }
 
@@ -94,6 +94,17 @@ gobuild() {
 }
 
 built() { [ -x "$bin/$1" ] && [ "$(cat "$bin/$1.version" 2>/dev/null)" = "$2" ]; } # NAME STAMP
+
+# helm_of 3|4: the path of a Helm of that major version, which is built where PATH has none.
+helm_of() {
+  local name built=helm
+  for name in helm "helm$1"; do
+    [[ $("$name" version --template '{{ .Version }}' 2>/dev/null) != "v$1."* ]] || { command -v "$name"; return; }
+  done
+  [ "$1" = 4 ] || built=helm3
+  "$tools/build" "$built" >&2
+  echo "$bin/$built"
+}
 
 # module MODULE PATH: the folder of a Go module that ci/tools/MODULE pins.
 module() {
