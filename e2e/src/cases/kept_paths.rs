@@ -12,7 +12,7 @@ use crate::release::Release;
 use crate::report::Scene;
 
 /// Names both sides of the switch on the admins' host, so that a proxy knows both; users must reach neither idle side by it.
-const STANDBY: &str = "/.maintenance-mode/standby";
+const STANDBY: &str = "/maintenance-mode-standby";
 
 pub(crate) async fn run(scene: &Scene) -> Outcome<()> {
     for way in [Way::Ingress, Way::HttpRoute] {
@@ -38,6 +38,10 @@ async fn kept(scene: &Scene, way: Way) -> Outcome<()> {
             way.name(),
             reply.status
         );
+    }
+    if way == Way::Ingress {
+        let reply = release.admin(&format!("{STANDBY}/front-user-80")).await?;
+        ensure!(reply.mode() == Some(Mode::Maintenance), "the page pods should stand by there, not {}", reply.status);
     }
     release.toggle(Mode::Maintenance).await?;
     release.await_users(Mode::Maintenance, Duration::from_secs(20)).await?;
@@ -112,8 +116,12 @@ async fn not_there(scene: &Scene) -> Outcome<()> {
             "{script} should say that the Service is not there: {message}"
         );
     }
-    let test = release.run_helm(&["test", "front", "--logs", "--timeout", "60s"]).await?.refusal()?;
+    let mut command = scene.cluster.program(scene.cluster.repository.join("scripts/enable-maintenance.sh"), None)?;
+    command.args(["-n", &release.namespace, "-r", "front"]);
+    let lines = run_program(&mut command, Duration::from_secs(130)).await?.success()?;
+    ensure!(lines.contains("note: service/shop is not there"), "enable-maintenance.sh should say so too:\n{lines}");
+    let test = release.run_helm(&["test", "front", "--logs", "--timeout", "90s"]).await?.refusal()?;
     ensure!(test.contains("tcp://shop:80 cannot be connected to"), "helm test should name the Service: {test}");
-    scene.figure("a Service that is not there: scripts/status.sh, scripts/disable-maintenance.sh and helm test say so");
+    scene.figure("a Service that is not there: scripts/status.sh, enable- and disable-maintenance.sh and helm test say so");
     Ok(())
 }

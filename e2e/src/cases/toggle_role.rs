@@ -82,8 +82,12 @@ async fn only_the_switch(release: &Release<'_>) -> Outcome<()> {
     for what in NEVER {
         expect(release, &operator, what, false).await?;
     }
-    // Only where the switch is the ConfigMap must kubelets be made to look.
-    expect(release, &operator, &["patch", "pods"], release.way.is_none()).await
+    // Only where the switch is the ConfigMap must kubelets be made to look, and only else is there an application.
+    expect(release, &operator, &["patch", "pods"], release.way.is_none()).await?;
+    for what in [&["list", "endpointslices.discovery.k8s.io"], &["get", "services"]] {
+        expect(release, &operator, what, release.way.is_some()).await?;
+    }
+    Ok(())
 }
 
 fn account(namespace: &str, name: &str) -> String {
