@@ -122,6 +122,8 @@ async fn not_there(scene: &Scene) -> Outcome<()> {
     ensure!(lines.contains("note: service/shop is not there"), "enable-maintenance.sh should say so too:\n{lines}");
     let test = release.run_helm(&["test", "front", "--logs", "--timeout", "90s"]).await?.refusal()?;
     ensure!(test.contains("tcp://shop:80 cannot be connected to"), "helm test should name the Service: {test}");
-    scene.figure("a Service that is not there: scripts/status.sh, enable- and disable-maintenance.sh and helm test say so");
+    scene.figure(
+        "a Service that is not there: scripts/status.sh, enable- and disable-maintenance.sh and helm test say so",
+    );
     Ok(())
 }
