@@ -26,6 +26,10 @@ maintenance-mode/test: {{ .Release.Name | toYaml }}
 {{- $_ := set $own "maintenance-mode/switch" (include "maintenance-mode.switched" .root) }}
 {{- if eq .root.Values.maintenance.rollout "restart" }}
 {{- $_ := set $own "checksum/config" (include "maintenance-mode.configData" .root | sha256sum) }}
+{{- if and (kindIs "bool" .root.Values.maintenance.enabled) (eq (include "maintenance-mode.switch" .root) "config") }}
+{{- /* Pods may be in another mode than Helm's last values say, by a patch or an upgrade that failed half-way: where the mode is Helm's, each upgrade starts new ones. */}}
+{{- $_ := set $own "maintenance-mode/revision" (.root.Release.Revision | toString) }}
+{{- end }}
 {{- end }}
 {{- end }}
 {{- with merge $own .root.Values.podAnnotations }}
