@@ -75,6 +75,9 @@ function Get-Object([string] $Object) {
 # Sets $me, $client, $curl and $labels, and looks at the parameters.
 function Initialize-Release([string] $Script) {
     $script:me = $Script
+    # No validation of the parameters, which would hold for what the scripts find themselves too.
+    if ($Url -and $Url -notmatch '^https?://.') { Write-Misuse "-Url is ""$Url"": it may be an address that begins with http:// or https://" }
+    if ($AdminUrl -and $AdminUrl -notmatch '^https?://.') { Write-Misuse "-AdminUrl is ""$AdminUrl"": it may be an address that begins with http:// or https://" }
     if ($HostHeader -and -not $Url) { Write-Misuse '-HostHeader goes with -Url' }
     if ($AdminHostHeader -and -not $AdminUrl) { Write-Misuse '-AdminHostHeader goes with -AdminUrl' }
     $script:client = $env:KUBECTL

@@ -64,12 +64,21 @@ parse() {
     shift 2
   done
   case $timeout in *[!0-9]*) misuse "--timeout is \"$timeout\": it may be a whole number of seconds" ;; esac
+  is_url --url "$url"
+  is_url --admin-url "$admin_url"
   [ -z "$host" ] || [ -n "$url" ] || misuse "--host goes with --url"
   [ -z "$admin_host" ] || [ -n "$admin_url" ] || misuse "--admin-host goes with --admin-url"
   client=${KUBECTL:-$(command -v kubectl || command -v oc || true)}
   [ -n "$client" ] || die "neither kubectl nor oc is on PATH: install one of them, or name it in KUBECTL"
   command -v "$client" >/dev/null || die "KUBECTL is \"$client\": there is no such program"
   labels="app.kubernetes.io/name=maintenance-mode,app.kubernetes.io/instance=$release"
+}
+
+is_url() { # OPTION VALUE
+  case $2 in
+    '' | http://?* | https://?*) ;;
+    *) misuse "$1 is \"$2\": it may be an address that begins with http:// or https://" ;;
+  esac
 }
 
 # k ARGUMENTS...: the client, in the namespace; a call that hangs ends by itself.

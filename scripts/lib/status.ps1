@@ -41,6 +41,11 @@ function Read-Mode {
         $object = Get-Object $name
         if ($kind -eq 'config') {
             $value = $object.data.MAINTENANCE_MODE
+            if ($value -and $value -cnotin 'true', 'false') {
+                $script:mode = 'neither'
+                Write-Wrong "${name}: MAINTENANCE_MODE is `"$value`", neither true nor false: pods keep the mode they are in, and one that starts ends at once: run scripts/enable-maintenance.ps1 or scripts/disable-maintenance.ps1"
+                return
+            }
             $script:mode = if ($value -eq 'true') { 'maintenance' } else { 'normal' }
             Write-Host "${name}: $mode (MAINTENANCE_MODE is $(if ($value) { $value } else { 'unset' }))"
             return
@@ -73,14 +78,19 @@ function Show-Pods {
     $got = Get-UserPods
     if (-not $got.Ok) { Write-ClientFailure $got 'the user pods cannot be listed: see the message above' }
     if ($got.Items.Count -eq 0) { Write-Wrong 'no user pod is there: nobody would get the page' }
+    $serving = $got.Items.Count -eq 0
     foreach ($pod in $got.Items) {
         $answer = Get-PodMode $pod.Name
-        $shown = if (-not $answer) { '' } elseif ($answer -eq 'true') { 'maintenance' } else { 'normal' }
+        $shown = if (-not $answer) { '' } elseif ($answer -eq 'false') { 'normal' } elseif ($kind -eq 'config') { 'maintenance' } else { 'stands by with the page' }
+        # One that is withdrawn in maintenance is not Ready, and answers.
+        if ($pod.Ready -or $answer) { $serving = $true }
         $unready = if (-not $pod.Ready) { ', not Ready' }
         Write-Host "pod/$($pod.Name): $(if ($shown) { $shown } else { "cannot be asked: $trouble" })$unready"
         if (-not $pod.Ready) { continue }
         if ($kind -eq 'config') {
-            if (-not $shown) {
+            if ($mode -eq 'neither') {
+                continue
+            } elseif (-not $shown) {
                 Write-Wrong "pod/$($pod.Name) should tell in which mode it is"
             } elseif ($shown -ne $mode) {
                 Write-Wrong "pod/$($pod.Name) should be in mode ${mode}: it may need up to 90 s to follow"
@@ -90,6 +100,7 @@ function Show-Pods {
             Write-Wrong "pod/$($pod.Name) should show the page: the page pods stand by in maintenance"
         }
     }
+    if (-not $serving) { Write-Wrong 'no user pod is Ready, and none answers: nobody would get the page' }
 }
 
 function Show-Application {
@@ -99,12 +110,18 @@ function Show-Application {
     }
 }
 
-# $Wanted is maintenance, normal, neither, of which nothing can be wanted, or any: whatever is no error.
-function Show-Door([string] $Who, [string] $Address, [string] $Header, [string] $Wanted) {
+# $Wanted is maintenance, normal, neither, of which nothing can be wanted, or any: whatever is no error. $Named is the
+# address as it was named at the command line, if it was.
+function Show-Door([string] $Who, [string] $Address, [string] $Header, [string] $Wanted, [string] $Named) {
     if (-not $Address) { Write-Host "${Who}: not asked: $noDoor"; return }
     if (-not $curl) { Write-Host "${Who}: $Address was not asked: curl is not on PATH"; return }
     $answer = Get-DoorAnswer $Who $Address $Header
-    if (-not $answer) { Write-Host "${Who}: $door cannot be reached from here: $trouble"; return }
+    if (-not $answer) {
+        Write-Host "${Who}: $door cannot be reached from here: $trouble"
+        # The chart's own host may mean nothing here; one that is named should be there.
+        if ($Named) { Write-Wrong "$door, which was named, should answer" }
+        return
+    }
     $marked = if ($answer.Marker) { ' with our marker' }
     Write-Host "${Who}: $door answers $($answer.Status)$marked"
     if ($Wanted -eq 'neither') { return }
@@ -121,6 +138,7 @@ function Show-Door([string] $Who, [string] $Address, [string] $Header, [string] 
 function Show-Status {
     $script:bad = $false
     $script:mode = 'normal'
+    $named, $adminNamed = $Url, $AdminUrl
     Initialize-Release 'status.ps1'
     Find-Switched
     Read-Switched
@@ -129,10 +147,10 @@ function Show-Status {
     Show-Pods
     if ($kind -ne 'config') { Show-Application }
     Find-FrontDoor
-    Show-Door 'front door' $Url $HostHeader $mode
+    Show-Door 'front door' $Url $HostHeader $mode $named
     if ($kind -ne 'config') {
         Find-AdminDoor
-        Show-Door "admins' way in" $AdminUrl $AdminHostHeader 'any'
+        Show-Door "admins' way in" $AdminUrl $AdminHostHeader 'any' $adminNamed
         Write-OtherWays
     }
     if ($bad) { exit 1 }

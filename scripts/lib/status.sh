@@ -60,7 +60,14 @@ read_mode() {
     case $object in
       configmap/*)
         value=$(k get "$object" -o jsonpath='{.data.MAINTENANCE_MODE}') || die "$object cannot be read: see the message above"
-        if [ "$value" = true ]; then mode=maintenance; else mode=normal; fi
+        case $value in
+          true) mode=maintenance ;;
+          false | '') mode=normal ;;
+          *)
+            mode=neither
+            wrong "$object: MAINTENANCE_MODE is \"$value\", neither true nor false: pods keep the mode they are in, and one that starts ends at once: run scripts/enable-maintenance.sh or scripts/disable-maintenance.sh"
+            return ;;
+        esac
         say "$object: $mode (MAINTENANCE_MODE is ${value:-unset})"
         return ;;
     esac
@@ -86,28 +93,32 @@ read_mode() {
 }
 
 status_pods() {
-  local list pod ready answer trouble shown
+  local list pod ready answer trouble shown serving=''
   list=$(list_pods) || die "the user pods cannot be listed: see the message above"
   [ -n "$list" ] || wrong "no user pod is there: nobody would get the page"
   while IFS='|' read -r pod ready _; do
     [ -n "$pod" ] || continue
     ask_pod "$pod"
-    case $answer in
-      true) shown=maintenance ;;
-      false) shown=normal ;;
+    case $kind:$answer in
+      config:true) shown=maintenance ;;
+      *:true) shown='stands by with the page' ;;
+      *:false) shown=normal ;;
       *) shown="cannot be asked: $trouble" ;;
     esac
     say "pod/$pod: $shown$([ "$ready" = True ] || echo ', not Ready')"
+    # One that is withdrawn in maintenance is not Ready, and answers.
+    if [ "$ready" = True ] || [ -n "$answer" ]; then serving=yes; fi
     if [ "$ready" != True ]; then continue; fi
-    case $kind:$shown in
-      config:"$mode" | backend:maintenance | selector:maintenance) ;;
-      config:cannot*) wrong "pod/$pod should tell in which mode it is" ;;
+    case $kind:$mode:$shown in
+      config:"$shown":* | *:'stands by'* | config:neither:*) ;;
+      config:*:cannot*) wrong "pod/$pod should tell in which mode it is" ;;
       config:*) wrong "pod/$pod should be in mode $mode: it may need up to 90 s to follow" ;;
       # Whether they may be asked is a network policy's business.
       *:cannot*) ;;
       *) wrong "pod/$pod should show the page: the page pods stand by in maintenance" ;;
     esac
   done <<<"$list"
+  [ -z "$list" ] || [ -n "$serving" ] || wrong "no user pod is Ready, and none answers: nobody would get the page"
 }
 
 status_application() {
@@ -118,13 +129,18 @@ status_application() {
   done
 }
 
-# status_door WHO URL HOST WANTED: WANTED is maintenance, normal, neither, of which nothing can be wanted, or any: whatever
-# is no error.
+# status_door WHO URL HOST WANTED NAMED: WANTED is maintenance, normal, neither, of which nothing can be wanted, or any:
+# whatever is no error. NAMED is the URL as it was named at the command line, if it was.
 status_door() {
   local status marker location trouble door
   if [ -z "$2" ]; then say "$1: not asked: $no_door"; return; fi
   command -v curl >/dev/null || { say "$1: $2 was not asked: curl is not on PATH"; return; }
-  if ! ask_door "$1" "$2" "$3"; then say "$1: $door cannot be reached from here: $trouble"; return; fi
+  if ! ask_door "$1" "$2" "$3"; then
+    say "$1: $door cannot be reached from here: $trouble"
+    # The chart's own host may mean nothing here; one that is named should be there.
+    [ -z "$5" ] || wrong "$door, which was named, should answer"
+    return
+  fi
   say "$1: $door answers $status${marker:+ with our marker}"
   case $4:$status:$marker in
     maintenance:503:on | normal:[1-4]* | any:[1-4]* | neither:*) ;;
@@ -134,8 +150,9 @@ status_door() {
 }
 
 main() {
-  local mode=normal no_door bad=''
+  local mode=normal no_door bad='' named admin_named
   parse "" "$@"
+  named=$url admin_named=$admin_url
   find_switched
   read_switched
   read_mode
@@ -143,10 +160,10 @@ main() {
   status_pods
   [ "$kind" = config ] || status_application
   find_front_door
-  status_door "front door" "$url" "$host" "$mode"
+  status_door "front door" "$url" "$host" "$mode" "$named"
   if [ "$kind" != config ]; then
     find_admin_door
-    status_door "admins' way in" "$admin_url" "$admin_host" any
+    status_door "admins' way in" "$admin_url" "$admin_host" any "$admin_named"
     report_other_ways
   fi
   [ -z "$bad" ]

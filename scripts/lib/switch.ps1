@@ -114,7 +114,7 @@ function Test-Application {
     if (-not $curl) { Write-Host "admins' way in: $AdminUrl was not checked: curl is not on PATH"; return }
     $answer = Get-DoorAnswer "admins' way in" $AdminUrl $AdminHostHeader
     if (-not $answer) {
-        Stop-Switch "the application cannot be asked at the admins' way in, ${door}: $trouble."
+        Stop-Switch "the application cannot be asked at the admins' way in, ${door}: $trouble. (-AdminUrl and -AdminHostHeader name another way there.)"
     } elseif ($answer.Status -ge 500) {
         Stop-Switch "the application answers $($answer.Status) at the admins' way in, $door."
     } else {
@@ -189,6 +189,7 @@ function Switch-Application {
 # --- the front door -----------------------------------------------------------------------------
 
 function Test-FrontDoor {
+    $script:checked = $false
     if (-not $Url) { Write-Host "front door: not checked: $noDoor"; return }
     if (-not $curl) { Write-Host "front door: $Url was not checked: curl is not on PATH"; return }
     $what = if ($kind -eq 'config') { 'every user pod' } else { "$switched" }
@@ -201,7 +202,12 @@ function Test-FrontDoor {
         if (-not $answer) {
             $good = 0
             $silent++
-            if ($silent -ge 3) { Write-Host "front door: $Url cannot be reached from here, so it was not checked: $trouble"; return }
+            if ($silent -ge 3) {
+                # The chart's own host may mean nothing here; one that is named should be there.
+                if ($named) { Write-Failure "$what is in mode $modeName, but the front door $Url cannot be reached from here: $trouble" }
+                Write-Host "front door: $Url cannot be reached from here, so it was not checked: $trouble"
+                return
+            }
         } else {
             $last = $answer
             $silent = 0
@@ -224,6 +230,7 @@ function Test-FrontDoor {
         }
         Start-Sleep -Milliseconds 300
     }
+    $script:checked = $true
     Write-Host "front door: $Url answers $($answer.Status) in mode $modeName"
 }
 
@@ -233,6 +240,7 @@ function Test-FrontDoor {
 function Switch-Mode([string] $To, [string] $Name) {
     $script:mode = $To
     $script:modeName = $Name
+    $script:named = $Url
     Initialize-Release $(if ($To -eq 'true') { 'enable-maintenance.ps1' } else { 'disable-maintenance.ps1' })
     Find-Switched
     Read-Switched
@@ -245,5 +253,6 @@ function Switch-Mode([string] $To, [string] $Name) {
     }
     Test-FrontDoor
     if ($kind -ne 'config' -and $mode -eq 'true') { Write-OtherWays }
-    Write-Host "$modeName is in force after $([Math]::Floor($clock.Elapsed.TotalSeconds)) s"
+    $unchecked = if (-not $checked) { '; the front door was not checked' }
+    Write-Host "$modeName is in force after $([Math]::Floor($clock.Elapsed.TotalSeconds)) s$unchecked"
 }
