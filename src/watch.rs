@@ -137,7 +137,8 @@ impl Watch {
             log.event(Level::Warn, &message);
         }
         let (was, is) = (mode::at(old, now), mode::at(&new, now));
-        if was != is {
+        // What the admin tier cannot read says nothing of what users get: the next line tells of it.
+        if was != is && new.maintenance_mode.is_on().is_some() {
             log.event(Level::Info, &format!("{MAINTENANCE_MODE} changed: {} -> {}", was.as_str(), is.as_str()));
         }
         if new.maintenance_mode.is_on().is_none() {
@@ -283,5 +284,11 @@ mod tests {
         world.take(&[("RETRY_AFTER", "soon")], 180);
         assert_eq!(world.counts(), (2, 1));
         assert!(world.admin_page().contains("RETRY_AFTER is &quot;soon&quot;"), "{}", world.admin_page());
+        let events = world.events();
+        assert_eq!(
+            events.matches("MAINTENANCE_MODE changed").count(),
+            1,
+            "what cannot be read changes nothing: {events}"
+        );
     }
 }
