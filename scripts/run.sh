@@ -4,12 +4,20 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 config=.run/config
-mkdir -p "$config"
-echo false >"$config/MAINTENANCE_MODE"
 
 cargo build --release
 server=${CARGO_TARGET_DIR:-target}/release/maintenance-mode
 export CONFIG_DIR=$config LOG_FORMAT=text SHUTDOWN_DELAY=0 SHUTDOWN_TIMEOUT=2
+
+# Not into another one's config directory.
+for port in 8888 8889 9888 9889; do
+  if (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
+    echo "port $port of loopback is taken: by another make run?" >&2
+    exit 1
+  fi
+done
+mkdir -p "$config"
+echo false >"$config/MAINTENANCE_MODE"
 
 # Process groups of their own: Ctrl-C reaches this script alone, which then tells each server once.
 set -m
