@@ -126,7 +126,8 @@ async fn rollback_takes_back(release: &Release<'_>) -> Outcome<u64> {
     let history = release.run_helm(&["history", &release.name, "-o", "json"]).await?.success()?;
     let history: serde_json::Value =
         serde_json::from_str(&history).map_err(|error| Failure(format!("helm history: {error}")))?;
-    let on = history.as_array().and_then(|all| all.last()).and_then(|last| last["revision"].as_i64());
+    // The one before the last, which is on as well: a rollback to the last changes no pod's template.
+    let on = history.as_array().and_then(|all| all.iter().rev().nth(1)).and_then(|one| one["revision"].as_i64());
     let on = on.ok_or_else(|| Failure("helm history has no revision".to_owned()))?.to_string();
     patched_off(release).await?;
     let mut arguments = vec!["rollback", &release.name, &on, "--wait"];
