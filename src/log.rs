@@ -111,6 +111,12 @@ impl Log {
         Ok((Self { format, lines: lines.clone(), lost }, Writer { lines, done }))
     }
 
+    /// Whether requests are logged.
+    #[must_use]
+    pub fn has_access(&self) -> bool {
+        self.format != LogFormat::Off
+    }
+
     /// One line about a request.
     pub fn access(&self, access: &Access<'_>) {
         let line = match self.format {
