@@ -205,7 +205,9 @@ const PLAIN: [bool; 256] = {
     plain
 };
 
-/// A text as JSON writes it between quotes; control characters of every kind are escaped.
+/// A text as JSON writes it between quotes. Every character that cannot be seen is escaped, whether it controls, formats,
+/// separates or means nothing yet: none may reorder or hide what a terminal shows. So are marks that would join with the
+/// character before them.
 fn push_escaped(line: &mut String, text: &str) {
     let mut rest = text;
     // A byte that is not plain begins a character, as all before it are ASCII.
@@ -215,10 +217,13 @@ fn push_escaped(line: &mut String, text: &str) {
         let character = characters.next().unwrap_or_default();
         match character {
             '"' | '\\' => line.extend(['\\', character]),
-            _ if character.is_control() || matches!(character, '\u{2028}' | '\u{2029}') => {
-                _ = write!(line, "\\u{:04x}", u32::from(character));
+            // Rust would print it as it is.
+            _ if character.escape_debug().len() == 1 => line.push(character),
+            _ => {
+                for unit in character.encode_utf16(&mut [0; 2]) {
+                    _ = write!(line, "\\u{unit:04x}");
+                }
             }
-            _ => line.push(character),
         }
         rest = characters.as_str();
     }
@@ -271,6 +276,30 @@ mod tests {
         assert!(line.contains(&format!("\"{}\"", "x".repeat(256))), "{line}");
         assert!(line.len() < 1024 + 256 + 300, "{}", line.len());
         assert!(access(&path, Some(&agent)).text().len() < 1024 + 256 + 300);
+    }
+
+    #[test]
+    fn what_cannot_be_seen_is_escaped() {
+        for (text, escaped) in [
+            ("it's /a?b=~ é ü 日本 \u{1f600} \u{fffd}", "it's /a?b=~ é ü 日本 \u{1f600} \u{fffd}"),
+            ("a\"b\\c", r#"a\"b\\c"#),
+            ("\0\n\r\t\u{1b}\u{7f}\u{85}", r"\u0000\u000a\u000d\u0009\u001b\u007f\u0085"),
+            ("\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}", r"\u202a\u202b\u202c\u202d\u202e"),
+            ("\u{2066}\u{2067}\u{2068}\u{2069}", r"\u2066\u2067\u2068\u2069"),
+            ("\u{200e}\u{200f}\u{61c}", r"\u200e\u200f\u061c"),
+            ("\u{a0}\u{ad}\u{200b}\u{2028}\u{2029}\u{3000}\u{feff}", r"\u00a0\u00ad\u200b\u2028\u2029\u3000\ufeff"),
+            ("\u{e000}\u{378}\u{ffff}", r"\ue000\u0378\uffff"),
+            ("e\u{301}", r"e\u0301"),
+            ("\u{e0001}\u{10ffff}", r"\udb40\udc01\udbff\udfff"),
+        ] {
+            let mut line = String::new();
+            push_escaped(&mut line, text);
+            assert_eq!(line, escaped);
+            assert!(event_json(Timestamp::UNIX_EPOCH, Level::Info, text).contains(escaped));
+            assert!(event_text(Timestamp::UNIX_EPOCH, Level::Info, text).contains(escaped));
+        }
+        let line = access("/\u{202e}", None);
+        assert!(line.json().contains("\"/\\u202e\"") && line.text().contains("/\\u202e\" "));
     }
 
     #[test]
