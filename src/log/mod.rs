@@ -163,11 +163,11 @@ impl fmt::Display for Level {
 #[cfg(test)]
 mod tests {
     use std::{
-        net::{IpAddr, Ipv4Addr},
+        net::IpAddr,
         sync::{Arc, Mutex},
     };
 
-    use http::Method;
+    use http::{HeaderMap, Method};
 
     use super::*;
     use crate::settings::Tier;
@@ -208,18 +208,21 @@ mod tests {
         }
     }
 
-    const ACCESS: Access<'_> = Access {
-        time: Timestamp::UNIX_EPOCH,
-        tier: Tier::User,
-        peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
-        forwarded_for: None,
-        method: &Method::GET,
-        path: "/",
-        status: 503,
-        bytes: 12,
-        duration: Duration::ZERO,
-        user_agent: None,
-    };
+    fn write_access(log: &Log) {
+        let headers = HeaderMap::new();
+        log.access(&Access {
+            time: Timestamp::UNIX_EPOCH,
+            tier: Tier::User,
+            peer: IpAddr::from([192, 0, 2, 7]),
+            forwarded_for: headers.get_all("x-forwarded-for"),
+            method: &Method::GET,
+            path: "/",
+            status: 503,
+            bytes: 12,
+            duration: Duration::ZERO,
+            user_agent: None,
+        });
+    }
 
     #[test]
     fn a_full_queue_loses_lines_and_counts_them() {
@@ -227,7 +230,7 @@ mod tests {
         let (release, stuck) = std_mpsc::channel();
         let (log, _writer) = Log::start(LogFormat::Text, lost.clone(), Stuck(stuck), io::sink()).unwrap();
         for _ in 0..QUEUE + BATCH + 10 {
-            log.access(&ACCESS);
+            write_access(&log);
         }
         assert!(lost.get() >= 10, "{}", lost.get());
         drop(release);
@@ -238,7 +241,7 @@ mod tests {
         let lost = Counter::default();
         let sink = Sink::default();
         let (log, writer) = Log::start(LogFormat::Text, lost.clone(), Closed, sink.clone()).unwrap();
-        log.access(&ACCESS);
+        write_access(&log);
         log.event(Level::Warn, "one\ntwo");
         writer.finish();
         assert_eq!(lost.get(), 1);
