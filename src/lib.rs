@@ -22,6 +22,7 @@
 //! | --- | --- |
 //! | [`cli`] | arguments to what is to be done |
 //! | [`settings`] | flags, environment and files to settings |
+//! | `files` | a mounted file to its text |
 //! | [`mode`] | settings and the clock to a mode |
 //! | [`pages`] | templates and settings to bodies |
 //! | [`snapshot`] | settings and bodies, published by one atomic pointer |
@@ -41,6 +42,7 @@ pub mod answer;
 pub mod ask;
 pub mod cli;
 pub mod connection;
+mod files;
 pub mod limits;
 pub mod log;
 pub mod metrics;
@@ -55,6 +57,3 @@ pub mod signals;
 pub mod slots;
 pub mod snapshot;
 pub mod watch;
-
-#[cfg(test)]
-mod testing;

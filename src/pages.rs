@@ -6,9 +6,9 @@
 
 use std::{
     collections::BTreeMap,
-    fmt, fs,
-    io::{self, Read as _, Write as _},
-    path::{Path, PathBuf},
+    fs,
+    io::{self, Write as _},
+    path::Path,
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
@@ -22,6 +22,7 @@ use minijinja::{Environment, UndefinedBehavior, Value, context};
 
 use crate::{
     ask::Coding,
+    files::{self, ReadError},
     settings::{Settings, Switch},
 };
 
@@ -91,7 +92,8 @@ pub struct Body {
 }
 
 /// Why the pages cannot be used, as a sentence that names the directory or the file.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
 pub struct PagesError(String);
 
 // === impl Pages ===
@@ -116,7 +118,7 @@ impl Pages {
         let mut templates = Environment::new();
         templates.set_undefined_behavior(UndefinedBehavior::Strict);
         for (name, text) in texts {
-            templates.add_template_owned(name, text).map_err(|error| PagesError::of(&error))?;
+            templates.add_template_owned(name, text)?;
         }
         Ok((Self { templates, style, icon }, unknown))
     }
@@ -159,7 +161,7 @@ impl Pages {
 
     fn render(&self, name: &str, variables: &Value) -> Result<String, PagesError> {
         let template = self.templates.get_template(name);
-        template.and_then(|it| it.render(variables)).map_err(|error| PagesError::of(&error))
+        template.and_then(|it| it.render(variables)).map_err(PagesError::from)
     }
 
     fn variables(&self, settings: &Settings, facts: &Facts) -> Value {
@@ -187,24 +189,16 @@ impl Pages {
 
 /// Replaces texts by the files of `dir`; returns the names that are no page's.
 fn replace(texts: &mut BTreeMap<&'static str, String>, dir: &Path) -> Result<Vec<String>, PagesError> {
-    let cannot = |path: PathBuf, error: &io::Error| PagesError(format!("{} cannot be read: {error}", path.display()));
+    let of_dir = |error: io::Error| ReadError::from_io(dir, &error);
     let mut unknown = Vec::new();
-    for entry in fs::read_dir(dir).map_err(|error| cannot(dir.to_owned(), &error))? {
-        let name = entry.map_err(|error| cannot(dir.to_owned(), &error))?.file_name();
+    for entry in fs::read_dir(dir).map_err(of_dir)? {
+        let name = entry.map_err(of_dir)?.file_name();
         let Some(page) = FILES.into_iter().find(|it| name == **it) else {
             // A mounted ConfigMap has `..data` and the like.
             unknown.extend(name.to_str().filter(|it| !it.starts_with('.')).map(str::to_owned));
             continue;
         };
-        let path = dir.join(page);
-        // Asked before it is opened: opening a named pipe would wait for a writer.
-        let metadata = fs::metadata(&path).map_err(|error| cannot(path.clone(), &error))?;
-        if !metadata.is_file() || metadata.len() > LARGEST_FILE {
-            return Err(PagesError(format!("{} is not a regular file of at most 1 MiB", path.display())));
-        }
-        let mut text = String::new();
-        let file = fs::File::open(&path).and_then(|file| file.take(LARGEST_FILE).read_to_string(&mut text));
-        file.map_err(|error| cannot(path, &error))?;
+        let text = files::read(&dir.join(page), LARGEST_FILE)?;
         texts.insert(page, text);
     }
     unknown.sort_unstable();
@@ -323,27 +317,26 @@ fn to_the_second(time: Timestamp) -> String {
 
 // === impl PagesError ===
 
-impl PagesError {
-    fn of(error: &minijinja::Error) -> Self {
+impl From<ReadError> for PagesError {
+    fn from(error: ReadError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl From<minijinja::Error> for PagesError {
+    fn from(error: minijinja::Error) -> Self {
         Self(format!("page {error}"))
     }
 }
 
-impl fmt::Display for PagesError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for PagesError {}
-
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+
+    use tempfile::TempDir;
+
     use super::*;
-    use crate::{
-        settings::{Files, Sources},
-        testing::TempDir,
-    };
+    use crate::settings::{Files, Sources};
 
     fn facts() -> Facts {
         let now = Timestamp::UNIX_EPOCH;
@@ -351,7 +344,7 @@ mod tests {
     }
 
     fn filled(dir: Option<&Path>, files: &[(&'static str, &str)]) -> Result<Bodies, PagesError> {
-        let settings = Sources::default().resolve(&Files::of(files)).unwrap();
+        let settings = Sources::default().resolve(&Files::from_pairs(files)).unwrap();
         Pages::load(dir)?.0.fill(&settings, &facts())
     }
 
@@ -404,12 +397,13 @@ mod tests {
 
     #[test]
     fn an_override_replaces_one_file_with_the_same_variables() {
-        let dir = TempDir::new();
-        dir.write(
-            "maintenance.html",
+        let dir = TempDir::new().unwrap();
+        fs::write(
+            dir.path().join("maintenance.html"),
             "<style>a</style><STYLE media=x>b</STYLE><script>c</script>{{ title }} {{ retry_after_text }}",
-        );
-        dir.write("maintenance.htm", "");
+        )
+        .unwrap();
+        fs::write(dir.path().join("maintenance.htm"), "").unwrap();
         let (_, unknown) = Pages::load(Some(dir.path())).unwrap();
         assert_eq!(unknown, ["maintenance.htm"]);
         let bodies = filled(Some(dir.path()), &[("MAINTENANCE_TITLE", "Moving")]).unwrap();
@@ -422,9 +416,10 @@ mod tests {
 
     #[test]
     fn an_inline_block_is_hashed_with_the_line_ends_of_a_browser() {
-        let dir = TempDir::new();
-        dir.write("maintenance.html", "<style>a\r\n{{ style }}</style>\r\n<script>b\rc</script>");
-        dir.write("style.css", "d\r\n");
+        let dir = TempDir::new().unwrap();
+        fs::write(dir.path().join("maintenance.html"), "<style>a\r\n{{ style }}</style>\r\n<script>b\rc</script>")
+            .unwrap();
+        fs::write(dir.path().join("style.css"), "d\r\n").unwrap();
         let bodies = filled(Some(dir.path()), &[]).unwrap();
         assert_eq!(html(&bodies.maintenance), "<style>a\nd\n</style>\n<script>b\nc</script>");
         let hash = |text: &str| format!("'sha256-{}'", BASE64.encode(Hash::hash(text.as_bytes())));
@@ -446,8 +441,8 @@ mod tests {
             ("admin.html", "reload_error"),
             ("admin.html", "not reload_error"),
         ] {
-            let dir = TempDir::new();
-            dir.write(name, &format!("{{% if {condition} %}}{{{{ typo }}}}{{% endif %}}"));
+            let dir = TempDir::new().unwrap();
+            fs::write(dir.path().join(name), format!("{{% if {condition} %}}{{{{ typo }}}}{{% endif %}}")).unwrap();
             let (pages, _) = Pages::load(Some(dir.path())).unwrap();
             let error = pages.rehearse(&settings, &facts()).unwrap_err().to_string();
             assert!(error.contains(&format!("{name}:1")), "{condition}: {error}");
@@ -458,14 +453,22 @@ mod tests {
     #[test]
     fn an_override_that_does_not_render_is_refused_by_name() {
         for (text, named) in [("{{ titel }}", "maintenance.html:1"), ("{% if %}", "maintenance.html:1")] {
-            let dir = TempDir::new();
-            dir.write("maintenance.html", text);
+            let dir = TempDir::new().unwrap();
+            fs::write(dir.path().join("maintenance.html"), text).unwrap();
             let error = filled(Some(dir.path()), &[]).unwrap_err().to_string();
             assert!(error.contains(named), "{error}");
         }
         let missing = Path::new("/nonexistent/pages");
         let error = filled(Some(missing), &[]).unwrap_err().to_string();
         assert!(error.starts_with("/nonexistent/pages cannot be read: "), "{error}");
+    }
+
+    #[test]
+    fn a_named_pipe_in_place_of_a_page_is_refused_by_name() {
+        let dir = TempDir::new().unwrap();
+        assert!(Command::new("mkfifo").arg(dir.path().join("index.html")).status().unwrap().success());
+        let error = filled(Some(dir.path()), &[]).unwrap_err().to_string();
+        assert!(error.ends_with("/index.html is not a regular file"), "{error}");
     }
 
     #[test]

@@ -191,7 +191,7 @@ mod tests {
         let environment = [("TIER".into(), tier.into()), (MAINTENANCE_MODE.into(), environment_mode.into())];
         let sources = Sources::default().with_environment(environment).unwrap();
         let mut loaded = Loaded::load(sources, "pod".into(), Timestamp::UNIX_EPOCH).unwrap();
-        loaded.files = Files::of(files);
+        loaded.files = Files::from_pairs(files);
         loaded.settings = loaded.sources.resolve(&loaded.files).unwrap();
         loaded.snapshot = Snapshot::new(loaded.settings.clone(), &loaded.pages, &loaded.facts).unwrap();
         let metrics = Metrics::new(loaded.settings.tier);
@@ -204,7 +204,7 @@ mod tests {
 
     impl World {
         fn take(&mut self, files: &[(&'static str, &str)], second: i64) {
-            self.watch.take(Ok(Files::of(files)), Timestamp::from_second(second).unwrap());
+            self.watch.take(Ok(Files::from_pairs(files)), Timestamp::from_second(second).unwrap());
         }
         fn is_on(&self) -> Option<bool> {
             self.watch.shared.current.load().settings.maintenance_mode.is_on()

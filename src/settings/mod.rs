@@ -10,10 +10,11 @@ mod table;
 use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
 pub use self::{
-    directory::{Files, ReadError, read},
+    directory::{Files, read},
     sources::{Invalid, Origin, Sources},
     table::{MAINTENANCE_MODE, Setting, TABLE, find, help},
 };
+pub use crate::files::ReadError;
 
 /// Everything an operator can set, parsed. Made by [`Sources::resolve`].
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -182,7 +182,7 @@ mod tests {
         assert_eq!(sources.resolve(&Files::default()).unwrap().retry_after, 1);
         let sources = sources.with_flag("retry-after", "2".into()).unwrap();
         assert_eq!(sources.resolve(&Files::default()).unwrap().retry_after, 2);
-        let files = Files::of(&[("RETRY_AFTER", "3"), ("MAX_CONNECTIONS", "9")]);
+        let files = Files::from_pairs(&[("RETRY_AFTER", "3"), ("MAX_CONNECTIONS", "9")]);
         let settings = sources.resolve(&files).unwrap();
         assert_eq!(settings.retry_after, 3);
         assert_eq!(settings.max_connections, 7, "only a live setting may come from a file");
@@ -191,7 +191,7 @@ mod tests {
     #[test]
     fn an_empty_value_is_as_if_unset_and_white_space_is_trimmed() {
         let sources = environment(&[("RETRY_AFTER", " 60\n"), ("MAINTENANCE_MODE", "  ")]);
-        let settings = sources.resolve(&Files::of(&[("RETRY_AFTER", " \n")])).unwrap();
+        let settings = sources.resolve(&Files::from_pairs(&[("RETRY_AFTER", " \n")])).unwrap();
         assert_eq!(settings.retry_after, 60);
         assert_eq!(settings.maintenance_mode, Switch::Off);
     }
