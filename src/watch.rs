@@ -142,7 +142,8 @@ impl Watch {
             log.event(Level::Info, &format!("{MAINTENANCE_MODE} changed: {} -> {}", was.as_str(), is.as_str()));
         }
         if new.maintenance_mode.is_on().is_none() {
-            let message = format!("{MAINTENANCE_MODE} is {:?}: it may be true or false", new.maintenance_mode.as_str());
+            let value = new.maintenance_mode.as_str();
+            let message = format!("invalid {MAINTENANCE_MODE} {value:?}: expected true or false");
             log.event(Level::Warn, &message);
         }
         let changed = |name: &&str| *name != MAINTENANCE_MODE && files.get(name) != old_files.get(name);
@@ -248,7 +249,7 @@ mod tests {
         assert_eq!((world.is_on(), world.counts()), (Some(false), (1, 1)));
         let events = world.events();
         let failures =
-            events.matches("reload failed, the last good settings stay: MAINTENANCE_MODE is \\\"on\\\"").count();
+            events.matches("reload failed, the last good settings stay: invalid MAINTENANCE_MODE \\\"on\\\"").count();
         assert_eq!(failures, 1, "{events}");
     }
 
@@ -283,7 +284,7 @@ mod tests {
         assert!(world.admin_page().contains("&lt;on&gt;"), "{}", world.admin_page());
         world.take(&[("RETRY_AFTER", "soon")], 180);
         assert_eq!(world.counts(), (2, 1));
-        assert!(world.admin_page().contains("RETRY_AFTER is &quot;soon&quot;"), "{}", world.admin_page());
+        assert!(world.admin_page().contains("invalid RETRY_AFTER &quot;soon&quot;"), "{}", world.admin_page());
         let events = world.events();
         assert_eq!(
             events.matches("MAINTENANCE_MODE changed").count(),
