@@ -124,12 +124,12 @@ pub struct End {
 const MISUSE: u8 = 64;
 
 impl End {
-    /// The operator asked for something that cannot be.
+    /// The operator asked for something that is not possible.
     pub fn misuse(error: impl fmt::Display) -> Self {
         Self { status: MISUSE, message: error.to_string() }
     }
 
-    /// The world did not go along.
+    /// Something failed that the operator has not caused.
     pub fn failure(error: impl fmt::Display) -> Self {
         Self { status: 1, message: error.to_string() }
     }
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn misuse_is_named() {
+    fn a_wrong_command_line_is_named() {
         for (arguments, error) in [
             (&["serve"][..], "invalid argument \"serve\": expected one that --help lists"),
             (&["--tier"], "invalid flag --tier: expected a value after it"),

@@ -392,7 +392,7 @@ fn contact_href(contact: &str) -> String {
     }
 }
 
-/// Seconds as people say them, rounded up: 300 is "5 minutes", 5400 is "90 minutes".
+/// Seconds in words, rounded up: 300 is "5 minutes", 5400 is "90 minutes".
 fn in_words(seconds: u32) -> String {
     let (number, unit) = match seconds {
         0..60 => (seconds, "second"),
@@ -455,7 +455,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_are_escaped() {
+    fn texts_are_escaped_on_pages() {
         let text = "<b>\"Tom\" & 'Ann'</b>";
         let bodies =
             filled(None, &[("MAINTENANCE_TITLE", text), ("MAINTENANCE_MESSAGE", text), ("MAINTENANCE_CONTACT", text)]);
@@ -675,7 +675,7 @@ mod tests {
     }
 
     #[test]
-    fn seconds_are_said_as_people_do() {
+    fn seconds_are_put_into_words() {
         for (seconds, words) in [
             (1, "1 second"),
             (59, "59 seconds"),

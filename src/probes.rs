@@ -1,4 +1,4 @@
-//! Probes: named checks, told in the words of Kubernetes' own API server.
+//! Probes: named checks, reported in the words of Kubernetes' own API server.
 //!
 //! A success says `ok`, with `?verbose` a line a check; a failure is always verbose. `?exclude=NAME`, which
 //! may be repeated, leaves a check out. The one difference is the status of a failure: 503, not 500.

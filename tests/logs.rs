@@ -12,7 +12,7 @@ use std::{
 use common::{Client, Server, eventually};
 
 #[test]
-fn one_line_of_json_a_request_and_none_for_probes() {
+fn each_request_is_one_line_of_json_and_probes_are_left_out() {
     let server = Server::start(&["--maintenance-mode=true"]);
     let mut client = Client::to(server.users);
     client.ask("GET /livez HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -36,7 +36,7 @@ fn one_line_of_json_a_request_and_none_for_probes() {
 }
 
 #[test]
-fn the_format_is_text_or_none_where_asked() {
+fn the_log_format_may_be_text_or_off() {
     let server = Server::start(&["--log-format=text"]);
     server.get("/");
     assert!(server.out().await_line("GET /").contains(" user 127.0.0.1 \"-\" \"GET /\" 200 "));

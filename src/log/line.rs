@@ -78,7 +78,7 @@ impl Access<'_> {
         line
     }
 
-    /// The same for people.
+    /// The same as plain text.
     pub(super) fn text(&self) -> String {
         let mut line = String::with_capacity(USUAL_LENGTH);
         push_time(&mut line, self.time);
@@ -119,7 +119,7 @@ pub(super) fn event_json(time: Timestamp, level: Level, message: &str) -> String
     line
 }
 
-/// The same for people.
+/// The same as plain text.
 pub(super) fn event_text(time: Timestamp, level: Level, message: &str) -> String {
     let mut line = format!("{time:.3} {level} ");
     push_escaped(&mut line, message);
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_client_says_is_cut() {
+    fn a_long_path_and_user_agent_are_cut() {
         let agent = HeaderValue::from_bytes(&[b'x'; 9000]).unwrap();
         let path = "/é".repeat(4000);
         let line = access(&path, Some(&agent)).json();
@@ -341,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_seen_is_escaped() {
+    fn characters_that_cannot_be_seen_are_escaped() {
         for (text, escaped) in [
             ("it's /a?b=~ é ü 日本 \u{1f600} \u{fffd}", "it's /a?b=~ é ü 日本 \u{1f600} \u{fffd}"),
             ("a\"b\\c", r#"a\"b\\c"#),

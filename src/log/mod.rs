@@ -53,11 +53,11 @@ enum Line {
 /// How much an event matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {
-    /// All is well.
+    /// Nothing is wrong.
     Info,
-    /// Something is not as it was meant.
+    /// Something is not as it was configured.
     Warn,
-    /// Something did not work.
+    /// Something failed.
     Error,
 }
 

@@ -37,7 +37,7 @@ pub fn read(dir: &Path) -> Result<Files, ReadError> {
         match files {
             Ok(files) if !moved => return Ok(files),
             Err(error) if !error.is_missing() => return Err(error),
-            // It was removed while it was read, or was never there: another try tells.
+            // Removed while it was being read, or never there: the next try decides.
             Err(error) if !moved => last = error,
             Ok(_) | Err(_) => {}
         }
@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_live_settings_and_nothing_else() {
+    fn only_live_settings_are_read() {
         let dir = TempDir::new().unwrap();
         fs::write(dir.path().join("MAINTENANCE_MODE"), " true\n").unwrap();
         fs::write(dir.path().join("RETRY_AFTER"), "\n").unwrap();
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn follows_the_link_that_the_kubelet_swaps() {
+    fn the_link_that_the_kubelet_swaps_is_followed() {
         let dir = TempDir::new().unwrap();
         for (generation, mode) in [("..1", "false"), ("..2", "true")] {
             fs::create_dir(dir.path().join(generation)).unwrap();
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn never_mixes_two_generations_while_they_are_swapped() {
+    fn two_generations_are_never_mixed_while_they_are_swapped() {
         use std::sync::atomic::{AtomicBool, Ordering};
         let dir = TempDir::new().unwrap();
         let swap = |number: u32| {
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn names_what_cannot_be_read() {
+    fn a_directory_or_file_that_cannot_be_read_is_named() {
         let dir = TempDir::new().unwrap();
         let missing = dir.path().join("missing");
         let error = read(&missing).unwrap_err().to_string();

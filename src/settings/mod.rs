@@ -71,7 +71,7 @@ pub enum Switch {
     On,
     /// `false`.
     Off,
-    /// Neither: the text as it stands. Only the admin tier, which merely shows it, goes on with such a value.
+    /// Neither: the text itself. Only the admin tier, which merely shows it, accepts such a value.
     Unreadable(String),
 }
 
@@ -89,7 +89,7 @@ pub enum LogFormat {
 // === impl Settings ===
 
 impl Settings {
-    /// What stands before any default is parsed; no field of it is ever seen.
+    /// Placeholders, each replaced when its default is parsed.
     fn blank() -> Self {
         let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
         Self {

@@ -1,4 +1,4 @@
-//! Where the text of a setting comes from, and which text rules.
+//! Where the text of a setting comes from, and which of several is used.
 
 use std::{collections::BTreeMap, ffi::OsString, fmt, path::PathBuf};
 
@@ -14,7 +14,7 @@ pub struct Sources {
     environment: BTreeMap<&'static str, String>,
 }
 
-/// Where a value stands.
+/// Where a value comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// A file in `CONFIG_DIR`.
@@ -23,11 +23,12 @@ pub enum Origin {
     Flag,
     /// An environment variable.
     Environment,
-    /// Nowhere: the default rules.
+    /// The setting is unset: its default.
     Default,
 }
 
-/// A setting or flag that cannot be used: one sentence that names it, its value, where that stands and what is expected.
+/// A setting or flag that cannot be used: one sentence that names it, its value, where that comes from and what is
+/// expected.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("invalid {0}")]
 pub struct Invalid(String);
@@ -71,7 +72,7 @@ impl Sources {
         Ok(self)
     }
 
-    /// The text that rules for a setting, and where it stands. `None`: it is unset and has no default.
+    /// The text that is used for a setting, and where it comes from. `None`: it is unset and has no default.
     #[must_use]
     pub fn ruling<'a>(&'a self, setting: &Setting, files: &'a Files) -> Option<(&'a str, Origin)> {
         let file = setting.live.then(|| files.get(setting.name)).flatten();
@@ -229,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_wrong_value_is_cut() {
+    fn a_long_wrong_value_is_cut_in_its_error() {
         let error = environment(&[("TIER", &"é".repeat(5000))]).resolve(&Files::default()).unwrap_err();
         assert!(error.to_string().len() < 400, "{error}");
         assert!(error.to_string().contains("\"... (from the environment): "), "{error}");

@@ -8,7 +8,7 @@ use super::{LogFormat, Settings, Switch, Tier};
 pub struct Setting {
     /// The environment variable, and the file in `CONFIG_DIR` of a live setting.
     pub name: &'static str,
-    /// The text that rules where nothing else does.
+    /// The text that is used where the setting is unset.
     pub default: Option<&'static str>,
     /// Whether it may change while the server runs.
     pub live: bool,
@@ -35,7 +35,7 @@ pub const MAINTENANCE_MODE: &str = "MAINTENANCE_MODE";
 
 const SECONDS_A_YEAR: u32 = 31_536_000;
 
-/// Every setting, in the order in which they are parsed: `TIER` stands before what depends on it.
+/// Every setting, in the order in which they are parsed: `TIER` comes before what depends on it.
 pub static TABLE: &[Setting] = &[
     Setting {
         name: "LISTEN",
