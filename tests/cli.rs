@@ -3,7 +3,11 @@
 
 mod common;
 
-use std::{io, net::TcpListener, process::Output};
+use std::{
+    fs, io,
+    net::TcpListener,
+    process::{self, Output},
+};
 
 use common::{Dir, Server, command};
 
@@ -41,6 +45,8 @@ fn what_cannot_be_used_is_named_in_one_line() {
     refused(&["--pages-dir", pages.str()], 64, "maintenance.html:1");
     pages.write("maintenance.html", r#"{% if users_mode == "maintenance" %}{{ typo }}{% endif %}"#);
     refused(&["--pages-dir", pages.str()], 64, "maintenance.html:1");
+    pages.write("maintenance.html", &format!("{{{{ 1{} }}}}", "+1".repeat(500_000)));
+    refused(&["--pages-dir", pages.str()], 64, "maintenance.html has more than 10000 tokens");
     let config = Dir::new();
     config.write("RETRY_AFTER", "soon");
     refused(
@@ -48,6 +54,9 @@ fn what_cannot_be_used_is_named_in_one_line() {
         64,
         r#"invalid RETRY_AFTER "soon" (from the config directory): expected whole seconds"#,
     );
+    fs::remove_file(config.path().join("RETRY_AFTER")).unwrap();
+    assert!(process::Command::new("mkfifo").arg(config.path().join("RETRY_AFTER")).status().unwrap().success());
+    refused(&["--config-dir", config.str()], 64, "/RETRY_AFTER is not a regular file");
 }
 
 #[test]
