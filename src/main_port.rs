@@ -47,7 +47,7 @@ impl Handler for MainPort {
                 time: moment.now,
                 tier: snapshot.settings.tier,
                 peer: peer.ip(),
-                forwarded_for: request.headers().get(X_FORWARDED_FOR),
+                forwarded_for: request.headers().get_all(X_FORWARDED_FOR),
                 method: request.method(),
                 path: request.uri().path(),
                 status: response.status().as_u16(),
