@@ -4,11 +4,11 @@ use std::fs;
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use rustix::fs::{CWD, Mode, mkfifoat};
+use rustix::fs::{CWD, Mode, RenameFlags, mkfifoat, renameat_with};
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -20,23 +20,17 @@ use crate::server::{Binary, Server};
 pub(super) const NAME: &str = "named-pipe";
 
 /// Servers that watch the same directory, each of which may meet the pipe.
-const SERVERS: usize = 24;
+const SERVERS: usize = 6;
 const SWAPPING: Duration = Duration::from_secs(10);
 const BOUND: Duration = Duration::from_secs(5);
-const SETTINGS: [(&str, &str); 5] = [
-    ("MAINTENANCE_MODE", "false"),
-    ("MAINTENANCE_TITLE", "title"),
-    ("MAINTENANCE_MESSAGE", "message"),
-    ("MAINTENANCE_CONTACT", "contact"),
-    ("RETRY_AFTER", "60"),
-];
+const SETTING: &str = "MAINTENANCE_MODE";
 
 pub(super) async fn attack(binary: &Binary) -> Outcome<Report> {
     let mut report = Report::new(
         NAME,
         format!(
-            "for {}, live settings of {SERVERS} servers are swapped for named pipes and back, as fast as it goes; \
-             then MAINTENANCE_MODE becomes true; and a named pipe as maintenance.html, or as a setting, at the start",
+            "for {}, {SETTING} of {SERVERS} servers is swapped for a named pipe and back, as fast as it goes; \
+             then it becomes true; and a named pipe as maintenance.html, or as a setting, at the start",
             seconds(SWAPPING)
         ),
     );
@@ -47,25 +41,22 @@ pub(super) async fn attack(binary: &Binary) -> Outcome<Report> {
 
 async fn live(binary: &Binary, report: &mut Report) -> Outcome<()> {
     let directory = TempDir::with_prefix("maintenance-mode-attack-")?;
-    for (name, value) in SETTINGS {
-        fs::write(directory.path().join(name), value)?;
-    }
-    let launch = binary.launch().unset("MAINTENANCE_MODE").set("CONFIG_DIR", directory.path());
+    fs::write(directory.path().join(SETTING), "false")?;
+    let launch = binary.launch().unset(SETTING).set("CONFIG_DIR", directory.path());
     let mut servers = Vec::new();
     for _ in 0..SERVERS {
         servers.push(launch.start().await?);
     }
     let over = Arc::new(AtomicBool::new(false));
-    let swaps = Arc::new(AtomicU64::new(0));
     let swapping = {
-        let (over, swaps, directory) = (over.clone(), swaps.clone(), directory.path().to_owned());
-        thread::spawn(move || swap(&directory, &over, &swaps))
+        let (over, directory) = (over.clone(), directory.path().to_owned());
+        thread::spawn(move || swap(&directory, &over))
     };
     sleep(SWAPPING).await;
     over.store(true, Ordering::Relaxed);
-    let swapped = tokio::task::spawn_blocking(|| swapping.join()).await?;
-    swapped.map_err(|_| "the swaps panicked")??;
-    replace(directory.path(), "MAINTENANCE_MODE", "true")?;
+    let swaps = tokio::task::spawn_blocking(|| swapping.join()).await?;
+    let swaps = swaps.map_err(|_| "the swaps panicked")??;
+    replace(directory.path(), SETTING, "true")?;
     let until = Instant::now() + BOUND;
     let mut frozen = SERVERS;
     while frozen > 0 && Instant::now() < until {
@@ -77,7 +68,7 @@ async fn live(binary: &Binary, report: &mut Report) -> Outcome<()> {
     }
     report.must(
         format!("the new value is in force within {}", seconds(BOUND)),
-        format!("{} of {SERVERS} servers have it, after {} swaps", SERVERS - frozen, swaps.load(Ordering::Relaxed)),
+        format!("{} of {SERVERS} servers have it, after {swaps} swaps", SERVERS - frozen),
         frozen == 0,
     );
     Ok(())
@@ -87,18 +78,16 @@ async fn status(server: &Server) -> Outcome<u16> {
     Ok(Client::to(server.main).await?.ask(GET).await?.status)
 }
 
-/// Each setting becomes a named pipe and a file again, until it is over.
-fn swap(directory: &Path, over: &AtomicBool, swaps: &AtomicU64) -> Outcome<()> {
+/// The setting becomes a named pipe and a file again in one system call each, until it is over.
+fn swap(directory: &Path, over: &AtomicBool) -> Outcome<u64> {
+    let (setting, pipe) = (directory.join(SETTING), directory.join(".pipe"));
+    mkfifoat(CWD, &pipe, Mode::from_raw_mode(0o644))?;
+    let mut swaps = 0;
     while !over.load(Ordering::Relaxed) {
-        for (name, value) in SETTINGS {
-            let pipe = directory.join(".pipe");
-            mkfifoat(CWD, &pipe, Mode::from_raw_mode(0o644))?;
-            fs::rename(pipe, directory.join(name))?;
-            replace(directory, name, value)?;
-            swaps.fetch_add(1, Ordering::Relaxed);
-        }
+        renameat_with(CWD, &setting, CWD, &pipe, RenameFlags::EXCHANGE)?;
+        swaps += 1;
     }
-    Ok(())
+    Ok(swaps)
 }
 
 /// Writes a file in one step.
@@ -108,7 +97,7 @@ fn replace(directory: &Path, name: &str, value: &str) -> Outcome<()> {
 }
 
 async fn at_start(binary: &Binary, report: &mut Report) -> Outcome<()> {
-    for (setting, file) in [("PAGES_DIR", "maintenance.html"), ("CONFIG_DIR", "MAINTENANCE_MODE")] {
+    for (setting, file) in [("PAGES_DIR", "maintenance.html"), ("CONFIG_DIR", SETTING)] {
         let directory = TempDir::with_prefix("maintenance-mode-attack-")?;
         mkfifoat(CWD, directory.path().join(file), Mode::from_raw_mode(0o644))?;
         let mut command = binary.launch().set(setting, directory.path()).command();
