@@ -155,3 +155,17 @@ impl Measured {
 pub(crate) fn ms(time: Duration) -> String {
     if time == Duration::MAX { "no answer".into() } else { format!("{:.1} ms", time.as_secs_f64() * 1000.0) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_without_an_answer_is_the_slowest() {
+        let times = (1..=98).map(Duration::from_millis).collect();
+        let measured = Measured { times, unanswered: vec!["timed out".into(), "timed out".into()] };
+        assert_eq!(measured.permille(500), Duration::from_millis(50));
+        assert_eq!(measured.permille(990), Duration::MAX);
+        assert_eq!(measured.answered_within(Duration::from_millis(10)), 10);
+    }
+}

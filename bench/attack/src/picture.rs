@@ -30,7 +30,7 @@ pub(crate) fn draw(reports: &Path, picture: &Path) -> Outcome<()> {
     let report = reports.iter().find(|it| it["name"] == "memory").ok_or("memory has no report: run it first")?;
     let figures = report["figures"].as_object().ok_or("the report of memory has no figures")?;
     let limit = report["figures"]["limit"].as_u64().ok_or("the report of memory has no limit")?;
-    let bound = 96_000_000;
+    let bound = report["figures"]["bound"].as_u64().ok_or("the report of memory has no bound")?;
     let mut bars = Vec::new();
     for mix in crate::attacks::memory_mixes() {
         for (kind, class) in [("peak", "peak"), ("idle", "idle")] {
@@ -69,8 +69,8 @@ pub(crate) fn draw(reports: &Path, picture: &Path) -> Outcome<()> {
         )?;
     }
     for (class, colour, bytes, what, anchor, y) in [
-        ("bound", "amber", bound, "what must hold: 96 MB", "end", bottom + 20.0),
-        ("limit", "red", limit, "the pod's limit: 128 MiB", "start", bottom + 20.0),
+        ("bound", "amber", bound, &format!("what must hold: at most {}", mb(bound)), "end", bottom + 20.0),
+        ("limit", "red", limit, &format!("the pod's limit: {} MiB", limit >> 20), "start", bottom + 20.0),
     ] {
         let x = at(bytes);
         let offset = if anchor == "end" { -6.0 } else { -20.0 };

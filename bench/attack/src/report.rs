@@ -152,3 +152,31 @@ impl fmt::Display for Verdict {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_broken_finding_breaks_the_report_and_none_that_was_run_is_not_run() {
+        let mut report = Report::new("a", "b");
+        report.not_run("c", "needs root");
+        assert_eq!(report.verdict(), Verdict::NotRun);
+        report.must("d", "e", true);
+        assert_eq!(report.verdict(), Verdict::Held);
+        report.must("f", "g", false);
+        assert_eq!(report.verdict(), Verdict::Broken);
+    }
+
+    #[test]
+    fn a_report_takes_the_place_of_an_earlier_one() -> Outcome<()> {
+        let directory = tempfile::tempdir()?;
+        let path = directory.path().join("target/attack.json");
+        for (name, sent) in [("a", "1"), ("b", "2"), ("a", "3")] {
+            Report::new(name, sent).keep(&path)?;
+        }
+        let kept: Vec<_> = read(&path)?.iter().map(|it| (it["name"].clone(), it["sent"].clone())).collect();
+        assert_eq!(kept, [("b".into(), "2".into()), ("a".into(), "3".into())]);
+        Ok(())
+    }
+}

@@ -264,3 +264,16 @@ impl Lines {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_ports_are_in_the_start_line() {
+        let line = "user tier: LISTEN is 127.0.0.1:39889, MANAGEMENT_LISTEN is 127.0.0.1:46139\"}";
+        let address = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        assert_eq!(ports(line), Some((address(39889), address(46139))));
+        assert_eq!(ports("invalid MANAGEMENT_LISTEN \"x\""), None);
+    }
+}

@@ -111,6 +111,7 @@ pub(super) async fn attack(binary: &Binary) -> Outcome<Report> {
         limited(mix, binary, &mut report).await?;
     }
     report.figure("limit", LIMIT);
+    report.figure("bound", PEAK);
     Ok(report)
 }
 
@@ -297,5 +298,17 @@ impl std::fmt::Display for Ends {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let counts: Vec<_> = self.0.iter().map(|(end, count)| format!("{end}: {count}")).collect();
         f.write_str(&counts.join(", "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_has_the_bytes_that_it_is_asked_for() {
+        for bytes in [35, 16_000, 60_004] {
+            assert_eq!(whole(bytes).len(), bytes);
+        }
     }
 }

@@ -42,11 +42,18 @@ pub(super) async fn attack(binary: &Binary) -> Outcome<Report> {
         });
     }
     let clients = clients.join_all().await;
-    let (sum, largest) = buffered(server.main.port()).await?;
+    let buffers = buffered(server.main.port()).await?;
+    let largest = buffers.iter().max_by_key(|it| it.sum()).ok_or("ss tells of no connection")?;
     report.must(
         "the kernel buffers at most 256 KiB for each connection",
-        format!("{:.0} KiB for the largest, {} in all", largest as f64 / 1024.0, mb(sum)),
-        largest <= BUFFERED,
+        format!(
+            "{} KiB for the largest ({} KiB received, {} KiB to be sent), {} in all",
+            largest.sum() >> 10,
+            largest.received >> 10,
+            largest.to_send >> 10,
+            mb(buffers.iter().map(Buffers::sum).sum())
+        ),
+        largest.sum() <= BUFFERED,
     );
     let mut newcomers = JoinSet::new();
     for _ in 0..CLIENTS {
@@ -68,23 +75,34 @@ pub(super) async fn attack(binary: &Binary) -> Outcome<Report> {
     Ok(report)
 }
 
-/// The bytes that the kernel holds for the server's side of all connections to a port, and for the largest of them.
-async fn buffered(port: u16) -> Outcome<(u64, u64)> {
+/// The bytes that the kernel holds for the server's side of a connection.
+struct Buffers {
+    received: u64,
+    to_send: u64,
+}
+
+impl Buffers {
+    fn sum(&self) -> u64 {
+        self.received + self.to_send
+    }
+}
+
+/// Those of all connections to a port.
+async fn buffered(port: u16) -> Outcome<Vec<Buffers>> {
     let ss = Command::new("ss").args(["-tnmH", "state", "established", &format!("( sport = :{port} )")]).output().await;
     let output = ss.map_err(|error| format!("ss, of iproute2, is needed to see the kernel's buffers: {error}"))?;
     if !output.status.success() {
         return Err(format!("ss: {}", String::from_utf8_lossy(&output.stderr)).into());
     }
     let text = String::from_utf8(output.stdout)?;
-    let sizes = text.split("skmem:(").skip(1).map(|it| {
-        let fields = it.split([',', ')']);
+    let buffers = text.split("skmem:(").skip(1).filter_map(|sizes| {
         // `r`: received and not read, `w`: written and not acknowledged; `rb` and `tb` are limits.
-        let sizes = fields.filter_map(|it| it.strip_prefix(['r', 'w'])?.parse::<u64>().ok());
-        sizes.take(2).sum::<u64>()
+        let size = |name| sizes.split([',', ')']).find_map(|it| it.strip_prefix(name)?.parse().ok());
+        Some(Buffers { received: size('r')?, to_send: size('w')? })
     });
-    let sizes: Vec<_> = sizes.collect();
-    if sizes.len() < CLIENTS / 2 {
-        return Err(format!("ss tells of {} connections only", sizes.len()).into());
+    let buffers: Vec<_> = buffers.collect();
+    if buffers.len() < CLIENTS / 2 {
+        return Err(format!("ss tells of {} connections only", buffers.len()).into());
     }
-    Ok((sizes.iter().sum(), sizes.iter().max().copied().unwrap_or_default()))
+    Ok(buffers)
 }
