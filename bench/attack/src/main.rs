@@ -41,7 +41,7 @@ const OPEN_FILES: u64 = 10_000;
 const USAGE: &str = "usage: attack [--server PATH] NAME... | all | --list | --docs | --picture";
 
 enum Command {
-    Run { server: PathBuf, attacks: Vec<&'static Attack> },
+    Run { server: Binary, attacks: Vec<&'static Attack> },
     List,
     Docs,
     Picture,
@@ -77,10 +77,9 @@ fn run(command: Command) -> Outcome<bool> {
         Command::Docs => docs::write(&reports, Path::new("docs/reliability.md"))?,
         Command::Picture => picture::draw(&reports, Path::new("docs/images/reliability.svg"))?,
         Command::Run { server, attacks } => {
-            let binary = Binary::new(&server)?;
             raise_open_files()?;
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            return runtime.block_on(carry_out(&attacks, &binary, &reports));
+            return runtime.block_on(carry_out(&attacks, &server, &reports));
         }
     }
     Ok(true)
@@ -148,6 +147,9 @@ impl Command {
                 }
             }
         }
-        if attacks.is_empty() { Err("no attack is named".into()) } else { Ok(Self::Run { server, attacks }) }
+        if attacks.is_empty() {
+            return Err("no attack is named".into());
+        }
+        Ok(Self::Run { server: Binary::new(&server)?, attacks })
     }
 }

@@ -16,10 +16,10 @@ const ROW: f64 = 34.0;
 
 /// The colours of light and, below them, of dark readers; an image's page cannot give it any.
 const STYLE: &str = "
-text{font:14px system-ui,sans-serif;fill:#1f2328}.title{font-size:18px;font-weight:600}.small{font-size:12px;fill:#59636e}
+text{font:14px system-ui,sans-serif;fill:#1f2328;stroke:#fff;stroke-width:4px;paint-order:stroke}.title{font-size:18px;font-weight:600}.small{font-size:12px;fill:#59636e}
 .back{fill:#fff;stroke:#d1d9e0}.peak{fill:#2f6fb3}.idle{fill:#7fb2e5}.limit{stroke:#b3261e;stroke-width:2;stroke-dasharray:5 4}
 .bound{stroke:#8a6100;stroke-width:2;stroke-dasharray:2 3}.red{fill:#b3261e}.amber{fill:#7a5600}
-@media(prefers-color-scheme:dark){text{fill:#f0f6fc}.small{fill:#9198a1}.back{fill:#0d1117;stroke:#3d444d}.peak{fill:#4d94db}
+@media(prefers-color-scheme:dark){text{fill:#f0f6fc;stroke:#0d1117}.small{fill:#9198a1}.back{fill:#0d1117;stroke:#3d444d}.peak{fill:#4d94db}
 .idle{fill:#2d5f91}.limit{stroke:#ff8f87}.bound{stroke:#e3b341}.red{fill:#ff8f87}.amber{fill:#e3b341}}
 ";
 
@@ -48,10 +48,12 @@ pub(crate) fn draw(reports: &Path, picture: &Path) -> Outcome<()> {
          role=\"img\" aria-labelledby=\"title\">\n<title id=\"title\">Memory of the server with 4,096 connections, under each \
          mix of heads</title>\n<style>{STYLE}</style>\n<rect class=\"back\" x=\".5\" y=\".5\" width=\"{}\" height=\"{}\" \
          rx=\"8\"/>\n<text class=\"title\" x=\"20\" y=\"34\">Memory with 4,096 connections</text>\n<text class=\"small\" \
-         x=\"20\" y=\"54\">dark: the most at any time; light: 5 s after the last answer, while all idle</text>\n",
+         x=\"20\" y=\"54\">the most at any time; then idle: what is left 5 s after the last answer</text>\n",
         WIDTH - 1.0,
         height - 1.0
     );
+    // The figures stand above the lines.
+    let mut labels = String::new();
     for (row, (mix, kind, class, bytes)) in bars.iter().enumerate() {
         let y = TOP + ROW * row as f64;
         let name = if *kind == "peak" { mix.trim_end_matches(", then idle") } else { "then idle" };
@@ -59,14 +61,12 @@ pub(crate) fn draw(reports: &Path, picture: &Path) -> Outcome<()> {
         writeln!(
             svg,
             "<text{style} x=\"{}\" y=\"{}\" text-anchor=\"end\">{name}</text><rect class=\"{class}\" x=\"{LEFT}\" y=\"{y}\" \
-             width=\"{:.1}\" height=\"22\" rx=\"3\"/><text x=\"{:.1}\" y=\"{}\">{}</text>",
+             width=\"{:.1}\" height=\"22\" rx=\"3\"/>",
             LEFT - 12.0,
             y + 16.0,
-            at(*bytes) - LEFT,
-            at(*bytes) + 8.0,
-            y + 16.0,
-            mb(*bytes)
+            at(*bytes) - LEFT
         )?;
+        writeln!(labels, "<text x=\"{:.1}\" y=\"{}\">{}</text>", at(*bytes) + 8.0, y + 16.0, mb(*bytes))?;
     }
     for (class, colour, bytes, what, anchor, y) in [
         ("bound", "amber", bound, &format!("what must hold: at most {}", mb(bound)), "end", bottom + 20.0),
@@ -83,6 +83,7 @@ pub(crate) fn draw(reports: &Path, picture: &Path) -> Outcome<()> {
             x + offset
         )?;
     }
+    svg.push_str(&labels);
     svg.push_str("</svg>\n");
     Ok(fs::write(picture, svg)?)
 }

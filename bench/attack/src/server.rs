@@ -63,12 +63,10 @@ pub(crate) struct Lines(Arc<Mutex<Vec<String>>>);
 impl Binary {
     /// # Errors
     /// There is no such file.
-    pub(crate) fn new(path: &Path) -> Outcome<Self> {
+    pub(crate) fn new(path: &Path) -> Result<Self, String> {
         match path.canonicalize() {
             Ok(path) => Ok(Self(path)),
-            Err(error) => {
-                Err(format!("invalid --server {path:?}: expected the built server's binary ({error})").into())
-            }
+            Err(error) => Err(format!("invalid --server {path:?}: expected the built server's binary ({error})")),
         }
     }
 

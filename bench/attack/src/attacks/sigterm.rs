@@ -1,5 +1,6 @@
 //! SIGTERM: who was let in is answered.
 
+use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -135,17 +136,18 @@ async fn under_load(binary: &Binary, report: &mut Report) -> Outcome<()> {
             all.lost.extend(seen.lost);
         }
     }
-    let mut kinds = all.lost.clone();
-    kinds.sort();
-    kinds.dedup();
+    let mut kinds = BTreeMap::<_, usize>::new();
+    for kind in &all.lost {
+        *kinds.entry(kind).or_default() += 1;
+    }
+    let kinds: Vec<_> = kinds.iter().map(|(kind, count)| format!("; {kind}: {count}")).collect();
     report.must(
         "no request is lost: sent on a connection that was made, and not answered whole",
         format!(
-            "{} of {} lost, by {hit} of {SIGTERMS} SIGTERMs{}{}",
+            "{} of {} lost, by {hit} of {SIGTERMS} SIGTERMs{}",
             all.lost.len(),
             all.answered + all.lost.len(),
-            if kinds.is_empty() { "" } else { ": " },
-            kinds.join(", "),
+            kinds.concat(),
         ),
         all.lost.is_empty() && all.answered > 0,
     );

@@ -146,7 +146,8 @@ async fn load(binary: &Binary, pages: &Path) -> Outcome<End> {
             break match &lines[..] {
                 [line] if status.code() == Some(64) && line.contains("maintenance.html") => End::Refused,
                 _ => {
-                    let said: String = lines.join(" / ").chars().take(160).collect();
+                    let said = lines.join(" / ").replace(&format!("{}/", pages.display()), "");
+                    let said: String = said.trim_start_matches(" / ").chars().take(160).collect();
                     End::Wrong(format!("{status}, {said:?}"))
                 }
             };
