@@ -10,10 +10,11 @@ RUN rustc -vV | sed -n 's/^host: //p' >/target
 # The dependencies alone, so that this layer is built again only when they change. The workspace's other members are
 # not in the image; empty ones satisfy their manifests.
 COPY Cargo.toml Cargo.lock ./
+COPY bench/attack/Cargo.toml bench/attack/
 COPY e2e/Cargo.toml e2e/
 COPY e2e/application/Cargo.toml e2e/application/
-RUN mkdir -p src e2e/src e2e/application/src && touch src/lib.rs \
- && echo 'fn main() {}' | tee src/main.rs e2e/src/main.rs >e2e/application/src/main.rs \
+RUN mkdir -p src bench/attack/src e2e/src e2e/application/src && touch src/lib.rs \
+ && echo 'fn main() {}' | tee src/main.rs bench/attack/src/main.rs e2e/src/main.rs >e2e/application/src/main.rs \
  && cargo build --release --locked --package maintenance-mode --target "$(cat /target)"
 
 COPY build.rs ./
