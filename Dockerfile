@@ -10,10 +10,12 @@ RUN rustc -vV | sed -n 's/^host: //p' >/target
 # The dependencies alone, so that this layer is built again only when they change. The workspace's other members are
 # not in the image; empty ones satisfy their manifests.
 COPY Cargo.toml Cargo.lock ./
+COPY bench/Cargo.toml bench/
+COPY bench/floor/Cargo.toml bench/floor/
 COPY e2e/Cargo.toml e2e/
 COPY e2e/application/Cargo.toml e2e/application/
-RUN mkdir -p src e2e/src e2e/application/src && touch src/lib.rs \
- && echo 'fn main() {}' | tee src/main.rs e2e/src/main.rs >e2e/application/src/main.rs \
+RUN mkdir -p src bench/src bench/floor/src e2e/src e2e/application/src && touch src/lib.rs \
+ && echo 'fn main() {}' | tee src/main.rs bench/src/main.rs bench/floor/src/main.rs e2e/src/main.rs >e2e/application/src/main.rs \
  && cargo build --release --locked --package maintenance-mode --target "$(cat /target)"
 
 COPY build.rs ./
