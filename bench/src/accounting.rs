@@ -53,6 +53,19 @@ impl Family {
         Ok(sum)
     }
 
+    /// Whether every thread of the first process waits for something.
+    pub(crate) fn sleeps(self) -> Result<bool> {
+        let process = self.parent;
+        for thread in numbers_in(Path::new(&format!("/proc/{process}/task")))? {
+            let file = format!("/proc/{process}/task/{thread}/stat");
+            let stat = fs::read_to_string(&file).with_context(|| file.clone())?;
+            if state(&stat).with_context(|| format!("{file} is not understood: {stat:?}"))? != "S" {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     fn processes(self) -> Result<BTreeSet<u32>> {
         let mut parents = BTreeMap::new();
         for process in numbers_in(Path::new("/proc"))? {
@@ -103,6 +116,10 @@ fn fields(stat: &str) -> Option<impl Iterator<Item = &str>> {
     Some(stat.rsplit_once(')')?.1.split_ascii_whitespace())
 }
 
+fn state(stat: &str) -> Option<&str> {
+    fields(stat)?.next()
+}
+
 fn parent(stat: &str) -> Option<u32> {
     fields(stat)?.nth(1)?.parse().ok()
 }
@@ -139,7 +156,7 @@ mod tests {
             Some(2900)
         );
         let stat = "7 (a) b) S 3 7 7 0 -1 4194560 1 2 3 4 50 60 70 80 20 0 1 0 9";
-        assert_eq!(parent(stat), Some(3));
+        assert_eq!((state(stat), parent(stat)), (Some("S"), Some(3)));
         assert_eq!(children_ticks(stat), Some(150));
     }
 
@@ -148,6 +165,7 @@ mod tests {
         let family = Family::of(std::process::id());
         let before = family.cpu_time().unwrap();
         assert!(family.memory().unwrap() > 0);
+        assert!(!family.sleeps().unwrap(), "this thread runs");
         assert!(before.by_thread.values().any(|it| !it.is_zero()));
     }
 

@@ -114,7 +114,7 @@ impl Answer {
         head + "\r\n"
     }
 
-    /// How `other` differs from this. The order of headers is not compared.
+    /// How `other` differs from this.
     pub(crate) fn differences(&self, other: &Self) -> Differences {
         let mut differences = Differences::default();
         if self.status != other.status {
@@ -135,6 +135,7 @@ impl Answer {
             differences.allowed.push(if other.header("date").is_some() { "date" } else { "no date" }.to_owned());
         }
         let mut theirs: Vec<_> = other.page_headers().collect();
+        let in_order: Vec<_> = self.page_headers().collect();
         for mine in self.page_headers() {
             match theirs.iter().position(|it| *it == mine) {
                 Some(at) => _ = theirs.remove(at),
@@ -142,6 +143,9 @@ impl Answer {
             }
         }
         differences.refused.extend(theirs.iter().map(|(name, value)| format!("{name}: {value}")));
+        if differences.refused.is_empty() && in_order != other.page_headers().collect::<Vec<_>>() {
+            differences.allowed.push("the order of headers".to_owned());
+        }
         if self.body != other.body {
             differences.refused.push(format!("a body of {} bytes, not the same {}", other.body.len(), self.body.len()));
         }
@@ -190,7 +194,7 @@ mod tests {
     fn the_same_page_from_another_server_differs_only_in_what_is_its_own() {
         let theirs = "HTTP/1.1 503 Busy\r\nServer: nginx\r\nContent-Length: 2\r\nVary: a\r\nDate: y\r\n\r\nok";
         let differences = answer(PAGE).unwrap().differences(&answer(theirs).unwrap());
-        assert_eq!(differences.allowed, ["reason \"Busy\"", "server: nginx"]);
+        assert_eq!(differences.allowed, ["reason \"Busy\"", "server: nginx", "the order of headers"]);
         assert_eq!(differences.refused, [""; 0]);
     }
 
