@@ -38,9 +38,8 @@ const HEADING: &str = "\
 # `bench/run instructions write` writes this file.
 #
 # 3 % either way are allowed. One binary gives the same number within 0.2 %, on an idle machine and on one that is
-# overloaded. But the C library picks its memcpy and memset by the CPU, and another release of the compiler or of
-# a dependency moves a number by 1 or 2 %. What a request does more than it did, such as one more header, one more read
-# or a clock, is beyond that. Where it costs less, the new number is to be kept, so that it cannot grow back unseen.
+# overloaded; the rest is room for other machines, as the C library picks its memcpy and memset by the CPU. Where
+# a request costs less, the new number is to be kept, so that it cannot grow back unseen.
 ";
 
 /// What requests are made.

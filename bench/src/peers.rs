@@ -120,6 +120,9 @@ impl Peer {
             Self::Floor | Self::Haproxy | Self::StaticWebServer | Self::Caddy | Self::ErrorPages if task.json_log => {
                 Some("no access log that compares: JSON, a line a request, to a file".to_owned())
             }
+            Self::Caddy if task.answer.is_some_and(|it| std::str::from_utf8(&it.body).is_err()) => {
+                Some("its configuration cannot hold a body that is not text".to_owned())
+            }
             Self::NginxOne if task.cpus == 1 => Some("nginx has one worker already, as it has one CPU".to_owned()),
             Self::ErrorPages if !on_path("error-pages") => {
                 Some("error-pages is not on PATH; it is published as a container image".to_owned())
@@ -392,14 +395,12 @@ frontend page
 }
 
 fn caddy(answer: &Answer, address: SocketAddr) -> Result<serde_json::Value> {
+    // With Content-Length, as Go would send a body of this size in chunks.
     let headers: serde_json::Map<_, _> = answer
         .page_headers()
-        .filter(|(name, _)| name != "content-length")
         .map(|(name, value)| (name.clone(), serde_json::json!([value.replace('{', "\\{")])))
         .collect();
-    let Ok(body) = String::from_utf8(answer.body.clone()) else {
-        bail!("caddy's configuration cannot hold a body that is not UTF-8")
-    };
+    let body = std::str::from_utf8(&answer.body).context("a body in caddy's configuration has to be UTF-8")?;
     Ok(serde_json::json!({
         "admin": { "disabled": true, "config": { "persist": false } },
         "apps": { "http": { "servers": { "page": {
