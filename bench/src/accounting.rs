@@ -15,10 +15,26 @@ pub(crate) struct Family {
     parent: u32,
 }
 
-/// The CPU time of each thread so far.
+/// The CPU time so far.
 #[derive(Clone, Debug)]
 pub(crate) struct CpuTime {
     by_thread: BTreeMap<u32, Duration>,
+    ticks: Ticks,
+}
+
+/// Of 10 ms, for the share alone: by its own sampling the kernel tells user from kernel time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Ticks {
+    user: u64,
+    kernel: u64,
+}
+
+/// What has been used between two readings.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Used {
+    pub(crate) cpu: Duration,
+    /// The kernel's share, from 0 to 1.
+    pub(crate) kernel: f64,
 }
 
 impl Family {
@@ -31,14 +47,20 @@ impl Family {
     /// schedstat. `utime` and `stime` count ticks of 10 ms, which is too coarse for a short round.
     pub(crate) fn cpu_time(self) -> Result<CpuTime> {
         let mut by_thread = BTreeMap::new();
+        let mut ticks = Ticks::default();
         for process in self.processes()? {
+            let file = format!("/proc/{process}/stat");
+            let stat = fs::read_to_string(&file).with_context(|| file.clone())?;
+            let of_process = own_ticks(&stat).with_context(|| format!("{file} is not understood: {stat:?}"))?;
+            ticks.user += of_process.user;
+            ticks.kernel += of_process.kernel;
             for thread in numbers_in(Path::new(&format!("/proc/{process}/task")))? {
                 let file = format!("/proc/{process}/task/{thread}/schedstat");
                 let text = fs::read_to_string(&file).with_context(|| file.clone())?;
                 by_thread.insert(thread, on_cpu(&text).with_context(|| format!("{file} is not understood: {text:?}"))?);
             }
         }
-        Ok(CpuTime { by_thread })
+        Ok(CpuTime { by_thread, ticks })
     }
 
     /// Memory in KiB: the proportional set size, in which a page that nginx's master and worker share counts once.
@@ -95,12 +117,15 @@ impl CpuTime {
     ///
     /// # Errors
     /// A thread has ended, and its time is lost with it.
-    pub(crate) fn since(&self, before: &Self) -> Result<Duration> {
+    pub(crate) fn since(&self, before: &Self) -> Result<Used> {
         if let Some(thread) = before.by_thread.keys().find(|it| !self.by_thread.contains_key(it)) {
             bail!("thread {thread} ended while it was measured, and its CPU time is lost");
         }
         let used = |(thread, now): (&u32, &Duration)| *now - before.by_thread.get(thread).copied().unwrap_or_default();
-        Ok(self.by_thread.iter().map(used).sum())
+        let user = self.ticks.user.saturating_sub(before.ticks.user);
+        let kernel = self.ticks.kernel.saturating_sub(before.ticks.kernel);
+        let share = f64::from(u32::try_from(kernel)?) / f64::from(u32::try_from((user + kernel).max(1))?);
+        Ok(Used { cpu: self.by_thread.iter().map(used).sum(), kernel: share })
     }
 }
 
@@ -122,6 +147,12 @@ fn state(stat: &str) -> Option<&str> {
 
 fn parent(stat: &str) -> Option<u32> {
     fields(stat)?.nth(1)?.parse().ok()
+}
+
+/// `utime` and `stime`, the 14th and 15th field.
+fn own_ticks(stat: &str) -> Option<Ticks> {
+    let mut fields = fields(stat)?.skip(11);
+    Some(Ticks { user: fields.next()?.parse().ok()?, kernel: fields.next()?.parse().ok()? })
 }
 
 /// `cutime` and `cstime`, the 16th and 17th field.
@@ -157,6 +188,7 @@ mod tests {
         );
         let stat = "7 (a) b) S 3 7 7 0 -1 4194560 1 2 3 4 50 60 70 80 20 0 1 0 9";
         assert_eq!((state(stat), parent(stat)), (Some("S"), Some(3)));
+        assert_eq!(own_ticks(stat), Some(Ticks { user: 50, kernel: 60 }));
         assert_eq!(children_ticks(stat), Some(150));
     }
 
@@ -172,9 +204,10 @@ mod tests {
     #[test]
     fn the_time_of_a_new_thread_counts_and_that_of_one_that_ended_is_an_error() {
         let second = Duration::from_secs(1);
-        let before = CpuTime { by_thread: [(1, second)].into() };
-        let after = CpuTime { by_thread: [(1, second * 3), (2, second)].into() };
-        assert_eq!(after.since(&before).unwrap(), second * 3);
+        let before = CpuTime { by_thread: [(1, second)].into(), ticks: Ticks { user: 60, kernel: 40 } };
+        let after =
+            CpuTime { by_thread: [(1, second * 3), (2, second)].into(), ticks: Ticks { user: 160, kernel: 340 } };
+        assert_eq!(after.since(&before).unwrap(), Used { cpu: second * 3, kernel: 0.75 });
         assert!(before.since(&after).is_err());
     }
 }

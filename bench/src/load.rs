@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 
 use crate::{
-    accounting::{Family, children_cpu_time},
+    accounting::{Family, Used, children_cpu_time},
     answer::{Connection, Header},
 };
 
@@ -41,7 +41,7 @@ pub(crate) enum Load {
 pub(crate) struct Round {
     pub(crate) requests: u64,
     /// The server's.
-    pub(crate) cpu: Duration,
+    pub(crate) used: Used,
     pub(crate) duration: Duration,
     pub(crate) p50: Duration,
     pub(crate) p99: Duration,
@@ -141,7 +141,7 @@ impl Load {
         thread::sleep(Duration::from_secs(seconds.into()) / 2);
         let during = server.memory()?;
         let output = wrk.wait_with_output()?;
-        let cpu = server.cpu_time()?.since(&cpu_before)?;
+        let used = server.cpu_time()?.since(&cpu_before)?;
         let generator = (children_cpu_time()? - generator_before).as_secs_f64();
         let said = String::from_utf8_lossy(&output.stdout);
         if !output.status.success() {
@@ -154,7 +154,7 @@ impl Load {
         thread::sleep(SETTLE);
         Ok(Round {
             requests: summary.requests,
-            cpu,
+            used,
             duration: summary.duration,
             p50: summary.p50,
             p99: summary.p99,

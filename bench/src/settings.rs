@@ -7,8 +7,8 @@ use anyhow::{Result, bail};
 use crate::{load::Load, peers::Peer};
 
 /// What `bench` without arguments prints of them.
-pub(crate) const HELP: &str = "\
-  PEERS               which servers beside ours: default, all, or some of floor,nginx,nginx-one,haproxy,
+pub(crate) const HELP: &str =
+    "  PEERS               which servers beside ours: default, all, or some of floor,nginx,nginx-one,haproxy,
                       static-web-server,caddy,error-pages; default: floor,nginx,nginx-one,haproxy
   LOADS               all, or some of kept-alive,one-connection,new-connection,browser,gzip,json-log,idle,startup
   ROUNDS              rounds of each load, 1 to 100; default 5

@@ -31,7 +31,7 @@ pub(crate) fn run(programs: &Programs, settings: &Settings, cpus: &Cpus) -> Resu
     let mut bench = Bench { programs, settings, cpus, run: blank(settings, cpus)? };
     println!("{}. {}\n", bench.run.machine, bench.run.made);
     for load in &settings.loads {
-        let table = bench.table(*load).with_context(|| format!("{}, {:?}", load.title(), load.name()))?;
+        let table = bench.table(*load).with_context(|| load.title())?;
         println!("{}", table::text(&table));
         bench.run.tables.push(table);
         bench.run.write(&Run::file())?;
@@ -213,14 +213,15 @@ fn progress(now: &str) {
 fn round_values(round: &Round) -> Vec<f64> {
     let requests = f64::from(u32::try_from(round.requests).unwrap_or(u32::MAX));
     vec![
-        round.cpu.as_secs_f64() * 100_000.0 / requests,
+        round.used.cpu.as_secs_f64() * 100_000.0 / requests,
         requests / round.duration.as_secs_f64(),
         milliseconds(round.p50),
         milliseconds(round.p99),
+        round.used.kernel * 100.0,
         megabytes(round.memory.before),
         megabytes(round.memory.during),
         megabytes(round.memory.after),
-        round.cpu.as_secs_f64() / round.duration.as_secs_f64(),
+        round.used.cpu.as_secs_f64() / round.duration.as_secs_f64(),
         round.generator * 100.0,
     ]
 }
@@ -234,6 +235,7 @@ fn columns(load: Load) -> Vec<Column> {
             ("requests/s", 0),
             ("p50, ms", 2),
             ("p99, ms", 2),
+            ("kernel, %", 0),
             ("MB before", 1),
             ("during", 1),
             ("after", 1),
@@ -303,6 +305,7 @@ fn count(number: usize, what: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::accounting::Used;
 
     #[test]
     fn the_servers_get_half_of_the_cpus_at_most_four_and_the_load_all_others() {
@@ -322,7 +325,7 @@ mod tests {
         let second = Duration::from_secs(1);
         let mut round = Round {
             requests: 50_000,
-            cpu: second,
+            used: Used { cpu: second, kernel: 0.5 },
             duration: second * 2,
             p50: second,
             p99: second,
