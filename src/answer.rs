@@ -1,5 +1,7 @@
 //! Answers as responses. The only writer of headers.
 
+use std::time::SystemTime;
+
 use bytes::Bytes;
 use http::{
     HeaderValue, Response, StatusCode,
@@ -9,18 +11,22 @@ use http::{
     },
 };
 use http_body_util::Full;
+use httpdate::HttpDate;
 
 use crate::{ask::Coding, pages::Page};
 
 /// Marks a 503 as ours, so that it can be told from a router's.
-pub const MARKER: HeaderName = HeaderName::from_static("maintenance-mode");
+pub(crate) const MARKER: HeaderName = HeaderName::from_static("maintenance-mode");
+
+/// As many headers as a response may have.
+const HEADERS: usize = 12;
 
 /// The media type that Prometheus 3 insists on.
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// What is answered, before it is a response.
 #[derive(Debug)]
-pub enum Answer<'s> {
+pub(crate) enum Answer<'s> {
     /// A page with status 200 or 404.
     Page {
         /// 200 or 404.
@@ -59,17 +65,21 @@ pub enum Answer<'s> {
     },
     /// The metrics, in OpenMetrics.
     Metrics(String),
+    /// A probe that was asked for by another method than GET and HEAD: 405.
+    ProbeMethodNotAllowed,
+    /// No request that means anything: 400, and the connection is closed.
+    BadRequest,
     /// 204 with the methods that the path knows.
     Options(&'static str),
     /// 405 with the methods that the path knows.
-    MethodNotAllowed(&'static str, Caching),
+    MethodNotAllowed(&'static str),
     /// 404 where nobody reads pages.
     NotFound,
 }
 
 /// How an answer may be cached: `Cache-Control`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Caching {
+pub(crate) enum Caching {
     /// Kept, but asked for again each time: no copy outlives the switch.
     Revalidate,
     /// Never kept.
@@ -81,7 +91,7 @@ pub enum Caching {
 impl Answer<'_> {
     /// The response. `closing` says `Connection: close`.
     #[must_use]
-    pub fn into_response(self, closing: bool) -> Response<Full<Bytes>> {
+    pub(crate) fn into_response(self, closing: bool) -> Response<Full<Bytes>> {
         let mut response = match self {
             Self::Page { status, page, coding, caching } => {
                 let mut response = of_page(status, page, coding, caching);
@@ -120,10 +130,12 @@ impl Answer<'_> {
                 response.headers_mut().insert(CACHE_CONTROL, Caching::Revalidate.header());
                 response
             }
-            Self::MethodNotAllowed(allow, caching) => {
-                let text = Bytes::from_static(b"405 method not allowed\n");
-                let mut response = of_text(StatusCode::METHOD_NOT_ALLOWED, text, caching);
-                response.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
+            Self::MethodNotAllowed(allow) => method_not_allowed(allow, Caching::Revalidate),
+            Self::ProbeMethodNotAllowed => method_not_allowed("GET, HEAD", Caching::Never),
+            Self::BadRequest => {
+                let text = Bytes::from_static(b"400 bad request\n");
+                let mut response = of_text(StatusCode::BAD_REQUEST, text, Caching::Never);
+                close(&mut response);
                 response
             }
             Self::NotFound => {
@@ -131,15 +143,44 @@ impl Answer<'_> {
             }
         };
         if closing {
-            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            close(&mut response);
         }
         response
     }
+
+    /// Whether it answers a probe.
+    #[must_use]
+    pub(crate) const fn is_probe(&self) -> bool {
+        matches!(self, Self::Probe { .. } | Self::ProbeMethodNotAllowed)
+    }
+}
+
+/// Says that the connection closes after this response.
+pub(crate) fn close(response: &mut Response<Full<Bytes>>) {
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+}
+
+/// A whole response, status line to body, to a head that is not read to its end.
+#[must_use]
+pub(crate) fn head_too_large(now: SystemTime) -> String {
+    let date = HttpDate::from(now);
+    format!(
+        "HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\ndate: {date}\r\n\r\n"
+    )
 }
 
 fn of(status: StatusCode, body: Bytes) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(body));
     *response.status_mut() = status;
+    // Room for all headers at once, hyper's own too: a map that grows is moved.
+    response.headers_mut().reserve(HEADERS);
+    response
+}
+
+fn method_not_allowed(allow: &'static str, caching: Caching) -> Response<Full<Bytes>> {
+    let text = Bytes::from_static(b"405 method not allowed\n");
+    let mut response = of_text(StatusCode::METHOD_NOT_ALLOWED, text, caching);
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
     response
 }
 

@@ -2,29 +2,31 @@
 //! answer.
 
 use http::{
-    HeaderMap, HeaderValue, Method, Request,
-    header::{ACCEPT_ENCODING, GetAll, IF_NONE_MATCH},
+    HeaderMap, HeaderValue, Method, Request, Version,
+    header::{ACCEPT_ENCODING, GetAll, HOST, IF_NONE_MATCH},
 };
 
 /// A request, as far as its answer depends on it.
 #[derive(Debug)]
-pub struct Ask<'r> {
+pub(crate) struct Ask<'r> {
+    /// Whether it says for which host it is, as it must: else it means nothing.
+    pub(crate) has_host: bool,
     /// The path's meaning.
-    pub route: Route,
+    pub(crate) route: Route,
     /// The method's meaning.
-    pub verb: Verb,
+    pub(crate) verb: Verb,
     /// The path as the client wrote it.
-    pub path: &'r str,
+    pub(crate) path: &'r str,
     /// The raw query, or nothing.
-    pub query: &'r str,
+    pub(crate) query: &'r str,
     /// The content coding that the client likes best of those we have.
-    pub coding: Coding,
+    pub(crate) coding: Coding,
     if_none_match: GetAll<'r, HeaderValue>,
 }
 
 /// The paths that mean something somewhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Route {
+pub(crate) enum Route {
     /// `/`
     Home,
     /// `/admin`
@@ -41,7 +43,7 @@ pub enum Route {
 
 /// The methods that are told apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verb {
+pub(crate) enum Verb {
     /// GET and HEAD: hyper leaves out a HEAD's body itself.
     Read,
     /// OPTIONS
@@ -52,7 +54,7 @@ pub enum Verb {
 
 /// The content codings of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Coding {
+pub(crate) enum Coding {
     /// As it is.
     Identity,
     /// `gzip`
@@ -64,8 +66,9 @@ pub enum Coding {
 impl<'r> Ask<'r> {
     /// Reads a request's head; its body is never looked at.
     #[must_use]
-    pub fn of<B>(request: &'r Request<B>) -> Self {
+    pub(crate) fn of<B>(request: &'r Request<B>) -> Self {
         Self {
+            has_host: has_host(request.version(), request.headers()),
             route: Route::of(request.uri().path()),
             verb: Verb::of(request.method()),
             path: request.uri().path(),
@@ -77,13 +80,38 @@ impl<'r> Ask<'r> {
 
     /// Whether the client says that it has what `etag` names: weak comparison, RFC 9110, 13.1.2.
     #[must_use]
-    pub fn has(&self, etag: &HeaderValue) -> bool {
+    pub(crate) fn has(&self, etag: &HeaderValue) -> bool {
         let listed = self.if_none_match.iter().filter_map(|value| value.to_str().ok());
         listed.flat_map(|value| value.split(',')).map(str::trim).any(|tag| {
             let strong = tag.strip_prefix("W/").unwrap_or(tag);
             strong == "*" || strong.as_bytes() == etag.as_bytes()
         })
     }
+}
+
+/// RFC 9112, 3.2: one valid `Host`, which HTTP/1.0 and HTTP/2 may leave out.
+fn has_host(version: Version, headers: &HeaderMap) -> bool {
+    let mut hosts = headers.get_all(HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (Some(host), None) => is_host(host.as_bytes()),
+        (None, _) => version != Version::HTTP_11,
+        (Some(_), Some(_)) => false,
+    }
+}
+
+/// RFC 3986, 3.2.2 and 3.2.3: a host with or without a port. An empty one is valid.
+fn is_host(value: &[u8]) -> bool {
+    let is_port = |port: &[u8]| port.iter().all(u8::is_ascii_digit) && port.len() <= 5;
+    if let Some(literal) = value.strip_prefix(b"[") {
+        let Some(end) = literal.iter().position(|it| *it == b']') else { return false };
+        let (address, rest) = (&literal[..end], &literal[end + 1..]);
+        let is_address =
+            !address.is_empty() && address.iter().all(|it| it.is_ascii_hexdigit() || matches!(it, b':' | b'.'));
+        return is_address && (rest.is_empty() || rest.strip_prefix(b":").is_some_and(is_port));
+    }
+    let end = value.iter().position(|it| *it == b':').unwrap_or(value.len());
+    let (name, port) = (&value[..end], value.get(end + 1..).unwrap_or_default());
+    is_port(port) && name.iter().all(|it| it.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=".contains(it))
 }
 
 // === impl Route ===
@@ -201,6 +229,33 @@ mod tests {
             "gzip;q=0.0001",
         ] {
             assert_eq!(coding(accept), Coding::Identity, "{accept}");
+        }
+    }
+
+    #[test]
+    fn a_request_says_for_which_host_it_is() {
+        let has_host = |version, hosts: &[&str]| {
+            let mut request = Request::builder().version(version);
+            for host in hosts {
+                request = request.header(HOST, *host);
+            }
+            Ask::of(&request.body(()).unwrap()).has_host
+        };
+        for host in
+            ["", "a", "a.example:80", "a:", "192.0.2.1:8080", "[::1]", "[2001:db8::1]:8080", "a_b", "x%20y", "~!$"]
+        {
+            assert!(has_host(Version::HTTP_11, &[host]), "{host:?}");
+        }
+        for host in [
+            "a b", "user@a", "a:b", "a:123456", "a:80:80", "[::1", "[]", "[::1]x", "[::g]", "::1", "a/b", "a?", "a#",
+            "é", "\"a\"", "a\\b", "<a>",
+        ] {
+            assert!(!has_host(Version::HTTP_11, &[host]), "{host:?}");
+            assert!(!has_host(Version::HTTP_10, &[host]), "{host:?}");
+        }
+        for (version, may_lack_it) in [(Version::HTTP_10, true), (Version::HTTP_11, false), (Version::HTTP_2, true)] {
+            assert_eq!(has_host(version, &[]), may_lack_it, "{version:?}");
+            assert!(!has_host(version, &["a", "a"]), "{version:?}");
         }
     }
 

@@ -38,22 +38,26 @@
 //! | [`limits`] | open files |
 //! | [`probe_client`] | the other end of a probe |
 
-pub mod answer;
-pub mod ask;
 pub mod cli;
-pub mod connection;
-mod files;
-pub mod limits;
 pub mod log;
 pub mod metrics;
 pub mod mode;
+pub mod open_files;
 pub mod pages;
 pub mod probe_client;
 pub mod probes;
-pub mod respond;
 pub mod server;
 pub mod settings;
+pub mod shared;
 pub mod signals;
-pub mod slots;
 pub mod snapshot;
+pub mod start;
 pub mod watch;
+
+mod answer;
+mod ask;
+mod connection;
+mod files;
+mod main_port;
+mod management_port;
+mod respond;

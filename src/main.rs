@@ -1,32 +1,44 @@
-//! Settings, logs, runtime, serve.
+//! Load, share, watch, bind, serve.
 
 use std::{
     io::{self, Write as _},
     process::ExitCode,
+    sync::mpsc,
     thread,
+    time::Duration,
 };
 
 use jiff::Timestamp;
 use maintenance_mode::{
     cli::{self, Command, End},
-    limits,
-    log::{Level, Log, Writer},
+    log::{Level, Log},
     metrics::Metrics,
-    probe_client,
-    server::{Bound, Shared},
+    open_files, probe_client,
+    server::Bound,
+    shared::Shared,
     signals::Signals,
-    snapshot::Current,
-    watch::{Loaded, Watch},
+    start::Start,
+    watch::Watch,
 };
-use tokio::{runtime, select, sync::oneshot};
+use tokio::{runtime, select};
+use tokio_util::sync::CancellationToken;
+
+/// How long the last line may take: a stderr that nobody reads is no reason to stay.
+const LAST_LINE: Duration = Duration::from_millis(200);
 
 fn main() -> ExitCode {
     match Command::parse(std::env::args_os().skip(1), std::env::vars_os()).map_err(End::misuse).and_then(run) {
         Ok(()) => ExitCode::SUCCESS,
         Err(end) => {
-            // A stderr that is closed is no reason to panic, and the status says enough.
-            let _ = writeln!(io::stderr(), "maintenance-mode: {end}");
-            end.status()
+            let status = end.status();
+            let (written, is_written) = mpsc::channel();
+            thread::spawn(move || {
+                // A stderr that is closed is no reason to panic: the status says enough.
+                let _ = writeln!(io::stderr(), "maintenance-mode: {end}");
+                let _ = written.send(());
+            });
+            let _ = is_written.recv_timeout(LAST_LINE);
+            status
         }
     }
 }
@@ -38,38 +50,41 @@ fn run(command: Command) -> Result<(), End> {
         Command::Help => return cli::print(&cli::usage()),
         Command::Version => return cli::print(cli::VERSION),
     };
-    let pod = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    let mut loaded = Loaded::load(sources, pod, Timestamp::now()).map_err(End::misuse)?;
-    let metrics = Metrics::new(loaded.settings.tier);
-    let lost = metrics.log_lines_lost.clone();
-    let (log, writer) =
-        Log::start(loaded.settings.log_format, lost, io::stdout(), io::stderr()).map_err(End::failure)?;
-    for name in &loaded.unused_pages {
-        log.event(Level::Warn, &format!("PAGES_DIR: {name:?} is the name of no page and is not used"));
-    }
-    limits::lower(&mut loaded.settings.max_connections, &log);
-    let watch = Watch::new(loaded, |snapshot| Shared::new(Current::new(snapshot), metrics, log));
-    serve(watch, writer)
-}
-
-fn serve(watch: Watch, writer: Writer) -> Result<(), End> {
     // 64 cores would start 64 workers, each with a malloc arena of its own.
     let workers = thread::available_parallelism().map_or(1, usize::from).min(4);
     let runtime = runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build();
-    let ended = runtime.map_err(End::failure)?.block_on(async {
+    runtime.map_err(End::failure)?.block_on(async {
         let signals = Signals::register().map_err(End::failure)?;
-        let bound = Bound::bind(&watch.settings(), &watch.shared().log).map_err(End::failure)?;
-        let (first, first_came) = oneshot::channel();
-        // An error says that no signal can come any more: then it is over as well.
-        let shutdown = async { _ = first_came.await };
-        // `block_on` is no worker, so it only waits.
-        let serving = tokio::spawn(bound.serve(watch.settings(), watch.shared(), shutdown));
-        watch.spawn().map_err(End::failure)?;
-        select! {
-            ended = serving => ended.map_err(End::failure),
-            () = signals.second(first) => Err(End::failure("a second signal came: ended at once")),
-        }
-    });
-    writer.finish();
-    ended
+        let pod = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        let start = Start::load(sources, pod, Timestamp::now()).map_err(End::misuse)?;
+        let metrics = Metrics::new(start.snapshot.settings.tier);
+        let lost = metrics.log_lines_lost.clone();
+        let log = Log::start(start.snapshot.settings.log_format, lost, io::stdout(), io::stderr());
+        let (log, writer) = log.map_err(End::failure)?;
+        let ended = serve(start, metrics, log, signals).await;
+        writer.finish();
+        ended
+    })
+}
+
+async fn serve(start: Start, metrics: Metrics, log: Log, mut signals: Signals) -> Result<(), End> {
+    for name in &start.unused_pages {
+        log.event(Level::Warn, &format!("PAGES_DIR: {name:?} is the name of no page and is not used"));
+    }
+    let mut settings = start.snapshot.settings.clone();
+    open_files::lower(&mut settings.max_connections, &log);
+    let shared = Shared::new(start.snapshot, metrics, log);
+    Watch::new(start.inputs, shared.clone()).spawn().map_err(End::failure)?;
+    let bound = Bound::bind(settings, shared).map_err(End::failure)?;
+    let shutdown = CancellationToken::new();
+    // `block_on` is no worker, so it only waits.
+    let mut serving = tokio::spawn(bound.serve(shutdown.clone().cancelled_owned()));
+    select! {
+        ended = &mut serving => return ended.map_err(End::failure),
+        () = signals.next() => shutdown.cancel(),
+    }
+    select! {
+        ended = serving => ended.map_err(End::failure),
+        () = signals.next() => Err(End::failure("a second signal came: ended at once")),
+    }
 }

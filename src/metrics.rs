@@ -33,9 +33,9 @@ pub struct Metrics {
     duration: Histogram,
     refused: Vec<Counter>,
     mode: Gauge,
-    /// Connections that users have open.
-    pub users: Gauge<i64, AtomicI64>,
-    /// Connections that the kubelet, Prometheus and the like have open.
+    /// Connections to the main port.
+    pub main: Gauge<i64, AtomicI64>,
+    /// Connections to the management port.
     pub management: Gauge<i64, AtomicI64>,
     /// Reloads of live settings that are in force.
     pub reloads: Counter,
@@ -82,7 +82,7 @@ impl Metrics {
         let requests = METHODS.map(|method| {
             CODES.map(|code| family.get_or_create(&vec![tier, ("method", method), ("code", code_text(code))]).clone())
         });
-        registry.register("http_requests", "Requests on the users' port, probes included", family);
+        registry.register("http_requests", "Requests on the main port, probes included", family);
 
         let duration = Histogram::default();
         registry.sub_registry_with_label((tier.0.into(), tier.1.into())).register(
@@ -92,17 +92,13 @@ impl Metrics {
         );
 
         let family = Family::<Labels, Gauge<i64, AtomicI64>>::default();
-        let users = family.get_or_create(&vec![("port", "users")]).clone();
+        let main = family.get_or_create(&vec![("port", "main")]).clone();
         let management = family.get_or_create(&vec![("port", "management")]).clone();
         registry.register("http_connections", "Open connections", family);
 
         let family = Family::<Labels, Counter>::default();
         let refused = REFUSALS.map(|it| family.get_or_create(&vec![("kind", it.as_str())]).clone());
-        registry.register(
-            "http_refused_requests",
-            "What was refused on the users' port before it was a request",
-            family,
-        );
+        registry.register("http_refused_requests", "What was refused on the main port before it was a request", family);
 
         let mode = Gauge::default();
         registry.register(
@@ -133,7 +129,7 @@ impl Metrics {
             duration,
             refused: refused.into(),
             mode,
-            users,
+            main,
             management,
             reloads,
             reload_failures,
@@ -227,7 +223,7 @@ mod tests {
         metrics.request(&Method::GET, StatusCode::SERVICE_UNAVAILABLE, Duration::from_micros(20));
         metrics.request(&teapot, StatusCode::NOT_FOUND, Duration::from_secs(2));
         metrics.refused(Refusal::HeadTooLarge);
-        metrics.users.inc();
+        metrics.main.inc();
         let text = metrics.text(Mode::Maintenance);
         for line in [
             "http_requests_total{tier=\"user\",method=\"GET\",code=\"503\"} 1",
@@ -240,7 +236,7 @@ mod tests {
             "http_request_duration_seconds_count{tier=\"user\"} 2",
             "http_request_duration_seconds_sum{tier=\"user\"} 2.00002",
             "http_refused_requests_total{kind=\"head_too_large\"} 1",
-            "http_connections{port=\"users\"} 1",
+            "http_connections{port=\"main\"} 1",
             "http_connections{port=\"management\"} 0",
             "maintenance_mode 1",
             "config_reload_failures_total 0",

@@ -16,16 +16,16 @@ use crate::{
 
 /// All that varies outside the request and the snapshot.
 #[derive(Clone, Copy, Debug)]
-pub struct Moment {
+pub(crate) struct Moment {
     /// The time.
-    pub now: Timestamp,
+    pub(crate) now: Timestamp,
     /// Whether SIGTERM has come.
-    pub draining: bool,
+    pub(crate) draining: bool,
 }
 
 /// The probes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Probe {
+pub(crate) enum Probe {
     /// Whether this process should go on.
     Livez,
     /// Whether users should be sent here.
@@ -34,12 +34,15 @@ pub enum Probe {
     Health,
 }
 
-/// What the users' port answers.
+/// What the main port answers.
 #[must_use]
-pub fn respond<'s>(ask: &Ask<'_>, moment: &Moment, snapshot: &'s Snapshot) -> Answer<'s> {
+pub(crate) fn respond<'s>(ask: &Ask<'_>, moment: &Moment, snapshot: &'s Snapshot) -> Answer<'s> {
     let Snapshot { settings, bodies, retry_after } = snapshot;
+    if !ask.has_host {
+        return Answer::BadRequest;
+    }
     let mode = mode::at(settings, moment.now);
-    if let Some(which) = users_probe(ask, settings) {
+    if let Some(which) = main_probe(ask, settings) {
         return probe(which, ask, moment, snapshot);
     }
     match (ask.route, ask.verb, settings.tier, mode) {
@@ -48,11 +51,9 @@ pub fn respond<'s>(ask: &Ask<'_>, moment: &Moment, snapshot: &'s Snapshot) -> An
         }
         (Route::Home, Verb::Read, Tier::User, Mode::Normal) => page(ask, &bodies.index, Caching::Revalidate),
         (Route::Home, Verb::Options, Tier::User, Mode::Normal) => Answer::Options("GET, HEAD, OPTIONS"),
-        (Route::Home, Verb::Other, Tier::User, Mode::Normal) => {
-            Answer::MethodNotAllowed("GET, HEAD, OPTIONS", Caching::Revalidate)
-        }
+        (Route::Home, Verb::Other, Tier::User, Mode::Normal) => Answer::MethodNotAllowed("GET, HEAD, OPTIONS"),
         (Route::Home | Route::Admin, Verb::Read, Tier::Admin, _) => page(ask, &bodies.admin, Caching::Never),
-        (Route::Home | Route::Admin, _, Tier::Admin, _) => Answer::MethodNotAllowed("GET, HEAD", Caching::Revalidate),
+        (Route::Home | Route::Admin, _, Tier::Admin, _) => Answer::MethodNotAllowed("GET, HEAD"),
         (Route::Admin | Route::Livez | Route::Readyz | Route::Metrics | Route::Other, ..) => Answer::Page {
             status: StatusCode::NOT_FOUND,
             page: &bodies.not_found,
@@ -62,12 +63,11 @@ pub fn respond<'s>(ask: &Ask<'_>, moment: &Moment, snapshot: &'s Snapshot) -> An
     }
 }
 
-/// The probe that a request is where users come in, if it is one: the access log leaves it out.
+/// The probe that a request at the main port is, if it is one.
 ///
 /// A standby answers none but its health path, as the probes' paths are the application's own there: its `/health`
 /// must not look healthy while it is away.
-#[must_use]
-pub fn users_probe(ask: &Ask<'_>, settings: &Settings) -> Option<Probe> {
+fn main_probe(ask: &Ask<'_>, settings: &Settings) -> Option<Probe> {
     match ask.route {
         _ if settings.tier == Tier::User && settings.health_path.as_deref() == Some(ask.path) => Some(Probe::Health),
         _ if settings.standby => None,
@@ -78,17 +78,20 @@ pub fn users_probe(ask: &Ask<'_>, settings: &Settings) -> Option<Probe> {
 }
 
 /// What the management port answers; `metrics` writes the metrics out.
-pub fn respond_management<'s>(
+pub(crate) fn respond_management<'s>(
     ask: &Ask<'_>,
     moment: &Moment,
     snapshot: &'s Snapshot,
     metrics: impl FnOnce(Mode) -> String,
 ) -> Answer<'s> {
+    if !ask.has_host {
+        return Answer::BadRequest;
+    }
     match (ask.route, ask.verb) {
         (Route::Livez, _) => probe(Probe::Livez, ask, moment, snapshot),
         (Route::Readyz, _) => probe(Probe::Readyz, ask, moment, snapshot),
         (Route::Metrics, Verb::Read) => Answer::Metrics(metrics(mode::at(&snapshot.settings, moment.now))),
-        (Route::Metrics, _) => Answer::MethodNotAllowed("GET, HEAD", Caching::Revalidate),
+        (Route::Metrics, _) => Answer::MethodNotAllowed("GET, HEAD"),
         (Route::Home | Route::Admin | Route::Other, _) => Answer::NotFound,
     }
 }
@@ -104,7 +107,7 @@ fn page<'s>(ask: &Ask<'_>, page: &'s Page, caching: Caching) -> Answer<'s> {
 
 fn probe<'s>(which: Probe, ask: &Ask<'_>, moment: &Moment, snapshot: &Snapshot) -> Answer<'s> {
     if ask.verb != Verb::Read {
-        return Answer::MethodNotAllowed("GET, HEAD", Caching::Never);
+        return Answer::ProbeMethodNotAllowed;
     }
     let settings = &snapshot.settings;
     // Maintenance touches the user tier only.
@@ -136,6 +139,11 @@ mod tests {
 
     const NOW: Moment = Moment { now: Timestamp::UNIX_EPOCH, draining: false };
 
+    fn request(line: &str) -> Request<()> {
+        let (method, target) = line.split_once(' ').unwrap();
+        Request::builder().method(method).uri(target).header(header::HOST, "a").body(()).unwrap()
+    }
+
     fn snapshot(tier: &str, mode: &str) -> Snapshot {
         snapshot_of(&[("TIER", tier), ("MAINTENANCE_MODE", mode)])
     }
@@ -148,13 +156,11 @@ mod tests {
         Snapshot::new(settings, &Pages::load(None).unwrap().0, &facts).unwrap()
     }
 
-    fn ask(tier: &str, mode: &str, request: &str, headers: &[(header::HeaderName, &str)]) -> Response<Full<Bytes>> {
-        let (method, target) = request.split_once(' ').unwrap();
-        let mut builder = Request::builder().method(method).uri(target);
+    fn ask(tier: &str, mode: &str, line: &str, headers: &[(header::HeaderName, &str)]) -> Response<Full<Bytes>> {
+        let mut request = request(line);
         for (name, value) in headers {
-            builder = builder.header(name, *value);
+            request.headers_mut().insert(name, value.parse().unwrap());
         }
-        let request = builder.body(()).unwrap();
         respond(&Ask::of(&request), &NOW, &snapshot(tier, mode)).into_response(false)
     }
 
@@ -200,9 +206,8 @@ mod tests {
     #[test]
     fn a_standby_is_the_page_on_every_path_but_its_health() {
         let standby = snapshot_of(&[("STANDBY", "true"), ("MAINTENANCE_MODE", "false"), ("HEALTH_PATH", "/lb")]);
-        let status = |request: &str, draining| {
-            let (method, target) = request.split_once(' ').unwrap();
-            let request = Request::builder().method(method).uri(target).body(()).unwrap();
+        let status = |line: &str, draining| {
+            let request = request(line);
             let moment = Moment { draining, ..NOW };
             let response = respond(&Ask::of(&request), &moment, &standby).into_response(false);
             (response.status().as_u16(), response.headers().contains_key("maintenance-mode"))
@@ -213,7 +218,7 @@ mod tests {
         assert_eq!(status("GET /lb?x", false), (200, false));
         assert_eq!(status("HEAD /lb", true), (503, false), "it is about to end: not here any more");
         assert_eq!(status("POST /lb", false), (405, false));
-        let request = Request::builder().uri("/readyz?exclude=maintenance").body(()).unwrap();
+        let request = request("GET /readyz?exclude=maintenance");
         let answer = respond_management(&Ask::of(&request), &NOW, &standby, |_| String::new());
         assert_eq!(answer.into_response(false).status(), 200, "the kubelet keeps it among the endpoints");
     }
@@ -222,10 +227,10 @@ mod tests {
     fn a_health_path_is_200_in_either_mode() {
         for mode in ["true", "false"] {
             let snapshot = snapshot_of(&[("MAINTENANCE_MODE", mode), ("HEALTH_PATH", "/lb")]);
-            let request = Request::builder().uri("/lb").body(()).unwrap();
-            let ask = Ask::of(&request);
-            assert_eq!(users_probe(&ask, &snapshot.settings), Some(Probe::Health));
-            assert_eq!(respond(&ask, &NOW, &snapshot).into_response(false).status(), 200, "{mode}");
+            let request = request("GET /lb");
+            let answer = respond(&Ask::of(&request), &NOW, &snapshot);
+            assert!(answer.is_probe());
+            assert_eq!(answer.into_response(false).status(), 200, "{mode}");
         }
     }
 
@@ -233,10 +238,10 @@ mod tests {
     fn a_health_path_is_nothing_to_the_admin_tier() {
         for (path, status) in [("/lb", 404), ("/admin", 200)] {
             let snapshot = snapshot_of(&[("TIER", "admin"), ("HEALTH_PATH", path)]);
-            let request = Request::builder().uri(path).body(()).unwrap();
-            let ask = Ask::of(&request);
-            assert_eq!(users_probe(&ask, &snapshot.settings), None);
-            let response = respond(&ask, &NOW, &snapshot).into_response(false);
+            let request = request(&format!("GET {path}"));
+            let answer = respond(&Ask::of(&request), &NOW, &snapshot);
+            assert!(!answer.is_probe());
+            let response = answer.into_response(false);
             assert_eq!(response.status(), status);
             assert_eq!(response.headers()[header::CONTENT_TYPE], "text/html; charset=utf-8");
         }
@@ -281,7 +286,7 @@ mod tests {
 
     #[test]
     fn draining_fails_readiness_and_closes() {
-        let request = Request::builder().uri("/readyz?exclude=maintenance").body(()).unwrap();
+        let request = request("GET /readyz?exclude=maintenance");
         let moment = Moment { draining: true, ..NOW };
         let snapshot = snapshot("admin", "false");
         let Answer::Probe { ok: false, text } = respond(&Ask::of(&request), &moment, &snapshot) else { panic!() };
@@ -296,7 +301,7 @@ mod tests {
     #[test]
     fn the_management_port_knows_probes_and_metrics_alone() {
         let snapshot = snapshot("user", "true");
-        for (request, status) in [
+        for (line, status) in [
             ("GET /metrics", 200),
             ("POST /metrics", 405),
             ("GET /", 404),
@@ -304,10 +309,30 @@ mod tests {
             ("GET /livez", 200),
             ("GET /readyz", 503),
         ] {
-            let (method, target) = request.split_once(' ').unwrap();
-            let request = Request::builder().method(method).uri(target).body(()).unwrap();
+            let request = request(line);
             let answer = respond_management(&Ask::of(&request), &NOW, &snapshot, |mode| mode.as_str().into());
-            assert_eq!(answer.into_response(false).status(), status, "{target}");
+            assert_eq!(answer.into_response(false).status(), status, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_request_without_a_host_is_400_and_closes_on_both_ports_in_either_mode() {
+        for (tier, mode) in [("user", "true"), ("user", "false"), ("admin", "false")] {
+            let snapshot = snapshot(tier, mode);
+            for path in ["/", "/livez"] {
+                let request = Request::builder().uri(path).body(()).unwrap();
+                let main = respond(&Ask::of(&request), &NOW, &snapshot);
+                let management = respond_management(&Ask::of(&request), &NOW, &snapshot, |_| String::new());
+                for answer in [main, management] {
+                    assert!(matches!(answer, Answer::BadRequest), "{tier} {mode} {path}");
+                    let response = answer.into_response(false);
+                    assert_eq!(
+                        (response.status().as_u16(), response.headers().contains_key("maintenance-mode")),
+                        (400, false)
+                    );
+                    assert_eq!(response.headers()[header::CONNECTION], "close");
+                }
+            }
         }
     }
 }

@@ -8,81 +8,35 @@ use jiff::Timestamp;
 use crate::{
     log::Level,
     mode,
-    pages::{Facts, Pages, PagesError},
-    server::Shared,
-    settings::{self, Files, MAINTENANCE_MODE, ReadError, Settings, Sources, TABLE, find},
+    pages::Facts,
+    settings::{self, Files, MAINTENANCE_MODE, ReadError, Settings, TABLE, find},
+    shared::Shared,
     snapshot::Snapshot,
+    start::Inputs,
 };
 
 /// How often the directory is read.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// What a server starts with: the first settings, the first snapshot, and what the next ones are made of.
-pub struct Loaded {
-    /// The settings.
-    pub settings: Settings,
-    /// What is answered at first.
-    pub snapshot: Snapshot,
-    /// Names in `PAGES_DIR` that are no page's.
-    pub unused_pages: Vec<String>,
-    sources: Sources,
-    files: Files,
-    pages: Pages,
-    facts: Facts,
-}
-
 /// Keeps the snapshot in step with the directory.
 pub struct Watch {
-    sources: Sources,
-    pages: Pages,
-    shared: Arc<Shared>,
-    facts: Facts,
-    /// The last good settings, and the files they came from.
-    good: (Settings, Files),
+    /// The last good ones.
+    inputs: Inputs,
+    /// The last good ones, made of the inputs.
+    settings: Settings,
     /// What was read last, good or not: what has not changed is neither read nor logged again.
     seen: Result<Files, ReadError>,
-}
-
-// === impl Loaded ===
-
-impl Loaded {
-    /// Reads everything once. `pod` is the host's name.
-    ///
-    /// # Errors
-    /// A setting is wrong, or one of the two directories cannot be used: a sentence that names it.
-    pub fn load(sources: Sources, pod: String, now: Timestamp) -> Result<Self, String> {
-        let read = sources.config_dir().map(|dir| settings::read(&dir)).transpose();
-        let files = read.map_err(|error| format!("CONFIG_DIR: {error}"))?.unwrap_or_default();
-        let settings = sources.resolve(&files).map_err(|error| error.to_string())?;
-        let of_pages = |error: PagesError| format!("PAGES_DIR: {error}");
-        let (pages, unused_pages) = Pages::load(settings.pages_dir.as_deref()).map_err(of_pages)?;
-        let facts = Facts { pod, started_at: now, since: now, reload_error: String::new() };
-        pages.rehearse(&settings, &facts).map_err(of_pages)?;
-        let snapshot = Snapshot::new(settings.clone(), &pages, &facts).map_err(of_pages)?;
-        Ok(Self { settings, snapshot, unused_pages, sources, files, pages, facts })
-    }
+    shared: Arc<Shared>,
 }
 
 // === impl Watch ===
 
 impl Watch {
-    /// Goes on from what the server started with, whose first snapshot is taken out to be served.
+    /// Goes on from what the server started with.
     #[must_use]
-    pub fn new(loaded: Loaded, share: impl FnOnce(Snapshot) -> Arc<Shared>) -> Self {
-        let Loaded { settings, snapshot, sources, files, pages, facts, .. } = loaded;
-        Self { sources, pages, shared: share(snapshot), facts, good: (settings, files.clone()), seen: Ok(files) }
-    }
-
-    /// The settings in force.
-    #[must_use]
-    pub fn settings(&self) -> Settings {
-        self.good.0.clone()
-    }
-
-    /// What is kept in step.
-    #[must_use]
-    pub fn shared(&self) -> Arc<Shared> {
-        self.shared.clone()
+    pub fn new(inputs: Inputs, shared: Arc<Shared>) -> Self {
+        let settings = shared.current.load().settings.clone();
+        Self { seen: Ok(inputs.files.clone()), inputs, settings, shared }
     }
 
     /// Reads the directory every second, on a thread of its own; without a directory there is nothing to do.
@@ -90,7 +44,7 @@ impl Watch {
     /// # Errors
     /// The thread cannot be started.
     pub fn spawn(mut self) -> io::Result<()> {
-        let Some(dir) = self.good.0.config_dir.clone() else { return Ok(()) };
+        let Some(dir) = self.settings.config_dir.clone() else { return Ok(()) };
         thread::Builder::new().name("watch".into()).spawn(move || {
             loop {
                 thread::sleep(INTERVAL);
@@ -110,8 +64,8 @@ impl Watch {
             let Shared { metrics, log, current, .. } = &*self.shared;
             metrics.reload_failures.inc();
             log.event(Level::Error, &format!("reload failed, the last good settings stay: {error}"));
-            self.facts.reload_error = error;
-            if let Ok(snapshot) = Snapshot::new(self.good.0.clone(), &self.pages, &self.facts) {
+            self.inputs.facts.reload_error = error;
+            if let Ok(snapshot) = Snapshot::new(self.settings.clone(), &self.inputs.pages, &self.inputs.facts) {
                 current.publish(snapshot);
             }
         }
@@ -119,18 +73,18 @@ impl Watch {
 
     fn reload(&mut self, files: Files, now: Timestamp) -> Result<(), String> {
         let Shared { metrics, log, current, .. } = &*self.shared;
-        let new = self.sources.resolve(&files).map_err(|error| error.to_string())?;
-        let (old, old_files) = &self.good;
-        let mut facts = Facts { reload_error: String::new(), ..self.facts.clone() };
+        let new = self.inputs.sources.resolve(&files).map_err(|error| error.to_string())?;
+        let (old, old_files) = (&self.settings, &self.inputs.files);
+        let mut facts = Facts { reload_error: String::new(), ..self.inputs.facts.clone() };
         if new.maintenance_mode != old.maintenance_mode {
             facts.since = now;
         }
-        let snapshot = Snapshot::new(new.clone(), &self.pages, &facts).map_err(|error| error.to_string())?;
+        let snapshot = Snapshot::new(new.clone(), &self.inputs.pages, &facts).map_err(|error| error.to_string())?;
         current.publish(snapshot);
         metrics.reloads.inc();
         let gone = old_files.get(MAINTENANCE_MODE).is_some() && files.get(MAINTENANCE_MODE).is_none();
         if let Some((value, origin)) =
-            find(MAINTENANCE_MODE).filter(|_| gone).and_then(|it| self.sources.ruling(it, &files))
+            find(MAINTENANCE_MODE).filter(|_| gone).and_then(|it| self.inputs.sources.ruling(it, &files))
         {
             let message =
                 format!("{MAINTENANCE_MODE} is gone from the config directory: {value:?} from {origin} rules");
@@ -151,8 +105,9 @@ impl Watch {
         if !changed.is_empty() {
             log.event(Level::Info, &format!("settings changed: {}", changed.join(", ")));
         }
-        self.facts = facts;
-        self.good = (new, files);
+        self.inputs.facts = facts;
+        self.inputs.files = files;
+        self.settings = new;
         Ok(())
     }
 }
@@ -166,8 +121,8 @@ mod tests {
         ask::Coding,
         log::{Log, Writer},
         metrics::Metrics,
-        settings::LogFormat,
-        snapshot::Current,
+        settings::{LogFormat, Sources},
+        start::Start,
     };
 
     #[derive(Clone, Default)]
@@ -191,15 +146,15 @@ mod tests {
     fn world(tier: &str, environment_mode: &str, files: &[(&'static str, &str)]) -> World {
         let environment = [("TIER".into(), tier.into()), (MAINTENANCE_MODE.into(), environment_mode.into())];
         let sources = Sources::default().with_environment(environment).unwrap();
-        let mut loaded = Loaded::load(sources, "pod".into(), Timestamp::UNIX_EPOCH).unwrap();
-        loaded.files = Files::from_pairs(files);
-        loaded.settings = loaded.sources.resolve(&loaded.files).unwrap();
-        loaded.snapshot = Snapshot::new(loaded.settings.clone(), &loaded.pages, &loaded.facts).unwrap();
-        let metrics = Metrics::new(loaded.settings.tier);
+        let mut start = Start::load(sources, "pod".into(), Timestamp::UNIX_EPOCH).unwrap();
+        start.inputs.files = Files::from_pairs(files);
+        let settings = start.inputs.sources.resolve(&start.inputs.files).unwrap();
+        start.snapshot = Snapshot::new(settings, &start.inputs.pages, &start.inputs.facts).unwrap();
+        let metrics = Metrics::new(start.snapshot.settings.tier);
         let events = Sink::default();
         let (log, writer) =
             Log::start(LogFormat::Text, metrics.log_lines_lost.clone(), io::sink(), events.clone()).unwrap();
-        let watch = Watch::new(loaded, |snapshot| Shared::new(Current::new(snapshot), metrics, log));
+        let watch = Watch::new(start.inputs, Shared::new(start.snapshot, metrics, log));
         World { watch, writer, events }
     }
 

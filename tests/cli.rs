@@ -74,8 +74,8 @@ fn the_exit_status_is_right_though_stderr_is_closed() {
 fn a_port_in_use_is_one_line() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    refused(&["--listen", &address], 1, &format!("LISTEN cannot be {address}: Address already in use"));
-    refused(&["--listen=127.0.0.1:0", "--management-listen", &address], 1, "MANAGEMENT_LISTEN cannot be ");
+    refused(&["--listen", &address], 1, &format!("invalid LISTEN \"{address}\": Address already in use"));
+    refused(&["--listen=127.0.0.1:0", "--management-listen", &address], 1, "invalid MANAGEMENT_LISTEN \"");
 }
 
 #[test]

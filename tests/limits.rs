@@ -28,7 +28,7 @@ fn an_upload_of_30_mb_sees_its_answer_and_no_reset() {
         "PUT /up HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 31457280\r\n\r\n",
         "POST /up HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n",
     ] {
-        let mut client = Client::to(server.users);
+        let mut client = Client::to(server.main);
         client.send(head.as_bytes());
         let mut upload = client.0.get_ref().try_clone().unwrap();
         let chunk = chunk.clone();
@@ -76,7 +76,7 @@ fn an_answer_that_no_buffer_holds_arrives_whole_at_a_client_that_reads_late() {
         ("GET / HTTP/1.0\r\n\r\n", 0, false),
         (GET, 0, true),
     ] {
-        let mut client = Client::with_small_buffer(server.users);
+        let mut client = Client::with_small_buffer(server.main);
         client.send(head.as_bytes());
         client.send(&vec![b'x'; body]);
         if half_close {
@@ -92,7 +92,7 @@ fn an_answer_that_no_buffer_holds_arrives_whole_at_a_client_that_reads_late() {
 fn an_answer_that_no_buffer_holds_outlasts_the_drain() {
     let (mut server, _pages) = with_a_large_page(&["--shutdown-delay=1"]);
     // One that is kept, and one whose answer says that it is not.
-    let mut clients = [Client::with_small_buffer(server.users), Client::with_small_buffer(server.users)];
+    let mut clients = [Client::with_small_buffer(server.main), Client::with_small_buffer(server.main)];
     clients[0].send(GET.as_bytes());
     let answered = |number| server.metric("http_requests_total{tier=\"user\",method=\"GET\",code=\"503\"}") == number;
     eventually("it is answered", || answered(1));
@@ -113,7 +113,7 @@ fn an_answer_that_no_buffer_holds_outlasts_the_drain() {
 fn what_comes_after_the_last_answer_is_read_for_a_while_and_no_longer() {
     let server = in_maintenance();
     let upload = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000\r\n\r\n";
-    let mut drips = Client::to(server.users);
+    let mut drips = Client::to(server.main);
     drips.send(upload);
     let start = Instant::now();
     assert_eq!(drips.answer(false).status, 503);
@@ -124,7 +124,7 @@ fn what_comes_after_the_last_answer_is_read_for_a_while_and_no_longer() {
     }
     assert!(start.elapsed() > Duration::from_millis(1500), "{:?}", start.elapsed());
 
-    let mut floods = Client::to(server.users);
+    let mut floods = Client::to(server.main);
     floods.send(upload);
     let chunk = vec![b'x'; 1 << 20];
     let taken = (0..900).take_while(|_| floods.0.get_mut().write_all(&chunk).is_ok()).count();
@@ -135,21 +135,21 @@ fn what_comes_after_the_last_answer_is_read_for_a_while_and_no_longer() {
 #[test]
 fn head_answers_as_get_without_the_body_and_connect_opens_nothing() {
     let server = in_maintenance();
-    let mut client = Client::to(server.users);
+    let mut client = Client::to(server.main);
     let length = client.ask(GET).body.len();
     let head = client.ask("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n");
     assert!(head.has(&format!("content-length: {length}")), "{}", head.head);
     assert_eq!(client.ask(GET).status, 503, "no stray body stands before the next answer");
     assert_eq!(client.ask("CONNECT example.org:443 HTTP/1.1\r\nHost: example.org:443\r\n\r\n").status, 503);
     let normal = Server::start(&[]);
-    let answer = Client::to(normal.users).ask("CONNECT example.org:443 HTTP/1.1\r\nHost: example.org:443\r\n\r\n");
+    let answer = Client::to(normal.main).ask("CONNECT example.org:443 HTTP/1.1\r\nHost: example.org:443\r\n\r\n");
     assert_eq!(answer.status, 404);
 }
 
 #[test]
 fn pipelined_requests_are_answered_in_order() {
     let server = in_maintenance();
-    let mut client = Client::to(server.users);
+    let mut client = Client::to(server.main);
     client.send(b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\nGET /health HTTP/1.1\r\nHost: a\r\n\r\n");
     assert_eq!([200, 503, 200], std::array::from_fn(|_| client.answer(false).status));
 }
@@ -161,12 +161,12 @@ fn a_head_may_have_64_kib_and_100_headers() {
         let (start, end) = ("GET / HTTP/1.1\r\nHost: a\r\nCookie: ", "\r\n\r\n");
         format!("{start}{}{end}", "c".repeat(bytes - start.len() - end.len()))
     };
-    let headers = |number| format!("GET / HTTP/1.1\r\n{}\r\n", "X: y\r\n".repeat(number));
+    let headers = |number: usize| format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", "X: y\r\n".repeat(number - 1));
     for request in [head(64 * 1024), headers(100)] {
-        assert_eq!(Client::to(server.users).ask(&request).status, 503);
+        assert_eq!(Client::to(server.main).ask(&request).status, 503);
     }
     for request in [head(64 * 1024 + 1), headers(101)] {
-        let mut client = Client::to(server.users);
+        let mut client = Client::to(server.main);
         assert_eq!(client.ask(&request).status, 431);
         assert!(client.is_at_end());
     }
@@ -176,11 +176,11 @@ fn a_head_may_have_64_kib_and_100_headers() {
 #[test]
 fn other_forms_of_a_request_are_answered_too() {
     let server = in_maintenance();
-    let mut old = Client::to(server.users);
+    let mut old = Client::to(server.main);
     let answer = old.ask("GET / HTTP/1.0\r\n\r\n");
     assert_eq!((&answer.head[..12], answer.has("maintenance-mode: on")), ("HTTP/1.0 503", true));
     assert!(old.is_at_end());
-    let mut client = Client::to(server.users);
+    let mut client = Client::to(server.main);
     assert_eq!(client.ask("GET http://a.example/livez?verbose HTTP/1.1\r\nHost: a\r\n\r\n").status, 200);
     for protocol in ["websocket", "h2c\r\nHTTP2-Settings: AAMAAABk"] {
         let connection = "Connection: Upgrade, HTTP2-Settings";
@@ -193,7 +193,7 @@ fn other_forms_of_a_request_are_answered_too() {
 #[test]
 fn http_2_without_tls_is_refused_without_a_word() {
     let server = in_maintenance();
-    let mut client = Client::to(server.users);
+    let mut client = Client::to(server.main);
     client.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0");
     assert!(client.is_at_end());
     assert_eq!(server.metric("http_refused_requests_total{kind=\"bad_request\"}"), 1);
@@ -202,12 +202,12 @@ fn http_2_without_tls_is_refused_without_a_word() {
 #[test]
 fn a_client_that_never_reads_is_cut() {
     let server = in_maintenance();
-    let mut client = Client::with_small_buffer(server.users);
+    let mut client = Client::with_small_buffer(server.main);
     let stream = client.0.get_mut();
     stream.set_write_timeout(Some(Duration::from_secs(1))).unwrap();
     // Until nobody takes any more.
     while stream.write_all(GET.as_bytes()).is_ok() {}
-    let open = || server.metric("http_connections{port=\"users\"}");
+    let open = || server.metric("http_connections{port=\"main\"}");
     assert_eq!(open(), 1);
     let until = Instant::now() + Duration::from_secs(60);
     while open() > 0 {
@@ -229,22 +229,22 @@ fn where_no_more_files_may_be_open_accepting_rests_and_goes_on() {
     assert!((2..10).contains(&lines), "{lines} lines");
     drop(silent);
     assert_eq!(server.get("/").status, 200);
-    assert_eq!(server.metric("http_connections{port=\"users\"}"), 0);
+    assert_eq!(server.metric("http_connections{port=\"main\"}"), 0);
 }
 
 #[test]
 fn what_is_refused_is_counted_by_kind_and_disturbs_nobody() {
     let server = in_maintenance();
-    let mut other = Client::to(server.users);
+    let mut other = Client::to(server.main);
     assert_eq!(other.ask(GET).status, 503);
     let large = |bytes| format!("GET / HTTP/1.1\r\nHost: a\r\nCookie: {}\r\n\r\n", "c".repeat(bytes));
-    assert_eq!(Client::to(server.users).ask(&large(60 * 1024)).status, 503, "large cookies still see the page");
+    assert_eq!(Client::to(server.main).ask(&large(60 * 1024)).status, 503, "large cookies still see the page");
     for (request, status) in [
         ("BAD\r\n\r\n".to_owned(), 400),
         (large(70 * 1024), 431),
         (format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "u".repeat(70 * 1024)), 431),
     ] {
-        let mut client = Client::to(server.users);
+        let mut client = Client::to(server.main);
         assert_eq!(client.ask(&request).status, status);
         assert!(client.is_at_end());
     }
@@ -256,10 +256,10 @@ fn what_is_refused_is_counted_by_kind_and_disturbs_nobody() {
 #[test]
 fn the_silent_and_the_slow_are_closed_and_others_go_on() {
     let server = in_maintenance();
-    let mut silent = Client::to(server.users);
-    let mut slow = Client::to(server.users);
+    let mut silent = Client::to(server.main);
+    let mut slow = Client::to(server.main);
     slow.send(b"GET / HTTP/1.1\r\nHos");
-    let mut idle = Client::to(server.users);
+    let mut idle = Client::to(server.main);
     assert_eq!(idle.ask(GET).status, 503);
     assert!(silent.is_at_end());
     assert!(slow.is_at_end());
@@ -268,19 +268,104 @@ fn the_silent_and_the_slow_are_closed_and_others_go_on() {
 }
 
 #[test]
-fn at_the_limit_those_that_wait_make_room_then_the_idle() {
+fn at_the_limit_old_silent_connections_make_room_then_idle_ones() {
     let server = Server::start(&["--maintenance-mode", "true", "--max-connections", "2"]);
-    let mut idle = Client::to(server.users);
+    let mut idle = Client::to(server.main);
     assert_eq!(idle.ask(GET).status, 503);
-    let mut silent = Client::to(server.users);
-    let mut third = Client::to(server.users);
+    let mut silent = Client::to(server.main);
+    thread::sleep(Duration::from_millis(1500));
+    let mut third = Client::to(server.main);
     assert_eq!(third.ask(GET).status, 503);
     assert!(silent.is_at_end());
+    thread::sleep(Duration::from_millis(50));
     assert_eq!(idle.ask(GET).status, 503, "the idle one is still there");
-    let mut fourth = Client::to(server.users);
+    let mut fourth = Client::to(server.main);
     assert_eq!(fourth.ask(GET).status, 503);
     assert!(third.is_at_end(), "of two idle ones the one that idles longer");
-    assert_eq!(server.metric("http_connections{port=\"users\"}"), 2);
+    assert_eq!(server.metric("http_connections{port=\"main\"}"), 2);
+}
+
+#[test]
+fn at_the_limit_newcomers_do_not_close_each_other_while_others_idle() {
+    let server = Server::start(&["--maintenance-mode", "true", "--max-connections", "20"]);
+    let mut idle: Vec<_> = (0..20).map(|_| Client::to(server.main)).collect();
+    assert!(idle.iter_mut().all(|client| client.ask(GET).status == 503));
+    let mut newcomers: Vec<_> = (0..20).map(|_| Client::to(server.main)).collect();
+    thread::sleep(Duration::from_millis(100));
+    assert!(newcomers.iter_mut().all(|client| client.ask(GET).status == 503));
+    assert!(idle.iter_mut().all(Client::is_at_end));
+}
+
+#[test]
+fn unfinished_heads_share_16_mib_and_whoever_would_pass_it_gets_431() {
+    let server = in_maintenance();
+    let part = format!("GET / HTTP/1.1\r\nHost: a\r\nCookie: {}", "c".repeat(60_000));
+    let holds: Vec<_> = (0..350)
+        .map(|_| {
+            let mut client = Client::to(server.main);
+            client.send(part.as_bytes());
+            client
+        })
+        .collect();
+    let refused = || server.metric("http_refused_requests_total{kind=\"head_too_large\"}");
+    eventually("some are refused", || refused() > 0);
+    let mut small = Client::to(server.main);
+    assert_eq!(small.ask(GET).status, 503, "a small head is nobody's concern");
+    let answers: Vec<_> = holds
+        .into_iter()
+        .map(|mut client| {
+            // The one that was refused is closed: it may be too late to say more.
+            let _ = client.0.get_mut().write_all(b"\r\n\r\n");
+            client.answer(false).status
+        })
+        .collect();
+    let of = |status| answers.iter().filter(|it| **it == status).count() as u64;
+    assert_eq!(of(503) + of(431), 350);
+    assert_eq!(of(431), refused());
+    assert!(of(503) > 300, "{} are answered", of(503));
+}
+
+#[test]
+fn a_request_without_a_host_is_400_and_counted_as_refused() {
+    let server = in_maintenance();
+    for head in [
+        "GET / HTTP/1.1\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n",
+        "GET / HTTP/1.0\r\nHost: a b\r\n\r\n",
+    ] {
+        let mut client = Client::to(server.main);
+        let answer = client.ask(head);
+        assert_eq!((answer.status, answer.has("connection: close")), (400, true), "{head}");
+        assert!(client.is_at_end());
+    }
+    assert_eq!(server.metric("http_refused_requests_total{kind=\"bad_request\"}"), 3);
+    assert_eq!(server.metric("http_requests_total{tier=\"user\",method=\"GET\",code=\"503\"}"), 0);
+}
+
+#[test]
+fn a_connection_that_idled_is_served_as_before_and_so_is_a_head_in_pieces() {
+    let server = in_maintenance();
+    let large = format!("GET / HTTP/1.1\r\nHost: a\r\nCookie: {}\r\n\r\n", "c".repeat(60_000));
+    let mut client = Client::to(server.main);
+    for _ in 0..2 {
+        assert_eq!(client.ask(GET).status, 503);
+        assert_eq!(client.ask(&large).status, 503);
+        // Longer than it takes until its buffers are given back.
+        thread::sleep(Duration::from_millis(2500));
+        client.send(&GET.as_bytes()[..10]);
+        thread::sleep(Duration::from_millis(2500));
+        client.send(&GET.as_bytes()[10..]);
+        assert_eq!(client.answer(false).status, 503);
+        // One whole head and a part of the next, at once.
+        client.send(format!("{GET}{}", &GET[..20]).as_bytes());
+        assert_eq!(client.answer(false).status, 503);
+        thread::sleep(Duration::from_millis(2500));
+        client.send(&GET.as_bytes()[20..]);
+        assert_eq!(client.answer(false).status, 503);
+    }
+    let many = GET.repeat(100);
+    client.send(many.as_bytes());
+    assert!((0..100).all(|_| client.answer(false).status == 503));
 }
 
 #[test]
@@ -290,7 +375,7 @@ fn ipv4_comes_in_where_ipv6_is_listened_to() {
         return;
     }
     let server = Server::start_at("[::]:0", &[], Stdio::piped());
-    let address = ([127, 0, 0, 1], server.users.port()).into();
+    let address = ([127, 0, 0, 1], server.main.port()).into();
     assert_eq!(Client::to(address).ask(GET).status, 200);
     assert!(server.out().await_line("\"path\":\"/\"").contains("\"peer\":\"127.0.0.1\""));
 }

@@ -14,7 +14,7 @@ use common::{Client, Server, eventually};
 #[test]
 fn each_request_is_one_line_of_json_and_probes_are_left_out() {
     let server = Server::start(&["--maintenance-mode=true"]);
-    let mut client = Client::to(server.users);
+    let mut client = Client::to(server.main);
     client.ask("GET /livez HTTP/1.1\r\nHost: a\r\n\r\n");
     client.ask("GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n");
     let request = "GET /a%20b?secret=1 HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 192.0.2.1\r\n\
@@ -65,7 +65,7 @@ fn a_stdout_that_cannot_be_written_loses_lines_and_no_request() {
 fn a_stdout_that_nobody_reads_holds_nothing_up() {
     let mut reader = Command::new("sleep").arg("3600").stdin(Stdio::piped()).spawn().unwrap();
     let server = Server::start_at("127.0.0.1:0", &[], Stdio::from(reader.stdin.take().unwrap()));
-    let mut client = Client::to(server.users);
+    let mut client = Client::to(server.main);
     // The pipe holds 64 KiB and the queue 4,096 lines; each of these is of more than 1 KiB.
     let request = format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "x".repeat(1100));
     for _ in 0..6000 {

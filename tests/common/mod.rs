@@ -12,24 +12,22 @@ use std::{
     fs,
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{SocketAddr, TcpStream},
-    path::{Path, PathBuf},
+    path::Path,
     process::{Child, Command, ExitStatus, Stdio},
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicU32, Ordering},
-    },
+    sync::{Arc, Mutex},
     thread,
     time::{Duration, Instant},
 };
 
 use socket2::{Domain, Protocol, Socket, Type};
+use tempfile::TempDir;
 
 /// Longer than anything may take on a machine that is busy.
 pub const PATIENCE: Duration = Duration::from_secs(40);
 
 /// The server, which ends with the test.
 pub struct Server {
-    pub users: SocketAddr,
+    pub main: SocketAddr,
     pub management: SocketAddr,
     child: Child,
     out: Lines,
@@ -79,11 +77,11 @@ impl Server {
             let rest = start.split_once(&format!("{name} is ")).unwrap().1;
             rest.split([',', '"']).next().unwrap().trim().parse().unwrap()
         };
-        Self { users: address(" LISTEN"), management: address("MANAGEMENT_LISTEN"), child, out, err }
+        Self { main: address(" LISTEN"), management: address("MANAGEMENT_LISTEN"), child, out, err }
     }
 
     pub fn get(&self, path: &str) -> Answer {
-        Client::to(self.users).ask(&format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n"))
+        Client::to(self.main).ask(&format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n"))
     }
 
     pub fn metrics(&self) -> String {
@@ -223,35 +221,25 @@ impl Answer {
 }
 
 /// A directory that goes away with the test.
-pub struct Dir(PathBuf);
+pub struct Dir(TempDir);
 
 impl Dir {
     pub fn new() -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("maintenance-mode-test-{}-{number}", std::process::id()));
-        fs::create_dir_all(&path).unwrap();
-        Self(path)
+        Self(tempfile::tempdir().unwrap())
     }
 
     pub fn path(&self) -> &Path {
-        &self.0
+        self.0.path()
     }
 
     pub fn str(&self) -> &str {
-        self.0.to_str().unwrap()
+        self.path().to_str().unwrap()
     }
 
     /// Writes a file in one step.
     pub fn write(&self, name: &str, text: &str) {
-        fs::write(self.0.join(".new"), text).unwrap();
-        fs::rename(self.0.join(".new"), self.0.join(name)).unwrap();
-    }
-}
-
-impl Drop for Dir {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
+        fs::write(self.path().join(".new"), text).unwrap();
+        fs::rename(self.path().join(".new"), self.path().join(name)).unwrap();
     }
 }
 

@@ -4,7 +4,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::{
     log::{Level, Log},
-    server::MANAGEMENT_CONNECTIONS,
+    management_port::CONNECTIONS as MANAGEMENT_CONNECTIONS,
 };
 
 /// Files that are open beside connections: listeners, pipes, the poller, the config directory.

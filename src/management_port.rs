@@ -1,0 +1,32 @@
+//! The management port: where the kubelet and Prometheus come in.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Full;
+use hyper::body::Incoming;
+
+use crate::{ask::Ask, connection::Handler, metrics::Refusal, respond::respond_management, shared::Shared};
+
+/// Connections at once: a kubelet, a Prometheus and some people.
+pub(crate) const CONNECTIONS: usize = 64;
+
+/// Answers the probes and writes the metrics out.
+#[derive(Debug)]
+pub(crate) struct ManagementPort(pub(crate) Arc<Shared>);
+
+impl Handler for ManagementPort {
+    /// Who asks here asks at once.
+    const FIRST_BYTE_TIME: Duration = Duration::from_secs(2);
+    const FIRST_HEAD_TIME: Duration = Duration::from_secs(2);
+
+    fn handle(&self, request: &Request<Incoming>, _peer: SocketAddr) -> Response<Full<Bytes>> {
+        let (ask, moment, snapshot) = (Ask::of(request), self.0.moment(), self.0.current.load());
+        let metrics = |mode| self.0.metrics.text(mode);
+        respond_management(&ask, &moment, &snapshot, metrics).into_response(moment.draining)
+    }
+
+    /// Refusals are counted at the main port, as requests are.
+    fn refused(&self, _: Refusal) {}
+}

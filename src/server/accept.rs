@@ -1,0 +1,281 @@
+//! Accepting on one port: a slot for each connection, a task for each connection, and an end that leaves nobody waiting.
+
+use std::{
+    io,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio::{
+    net::{TcpListener, TcpStream},
+    task::JoinHandle,
+    time::{sleep, timeout, timeout_at},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{
+    listen::{BACKLOG, ignore_newcomers},
+    slots::Slots,
+};
+use crate::{
+    connection::{self, Handler},
+    log::{Level, Log},
+};
+
+/// After an error that is not one connection's own, such as too many open files, accepting rests: at first
+/// this long, then twice as long each time.
+const REST: Duration = Duration::from_millis(50);
+const LONGEST_REST: Duration = Duration::from_secs(1);
+
+/// How long a client may take to connect once it has begun to: the network's way there and back.
+const HANDSHAKE: Duration = Duration::from_millis(200);
+
+/// A port that is being served.
+#[derive(Debug)]
+pub(super) struct Port {
+    slots: Arc<Slots>,
+    connections: TaskTracker,
+    closing: CancellationToken,
+    accepting: JoinHandle<()>,
+}
+
+/// What accepting needs.
+struct Accept<H> {
+    slots: Arc<Slots>,
+    connections: TaskTracker,
+    handler: Arc<H>,
+    log: Log,
+    rest: Duration,
+}
+
+// === impl Port ===
+
+impl Port {
+    /// Begins to accept.
+    pub(super) fn open(listener: TcpListener, slots: Arc<Slots>, handler: impl Handler, log: &Log) -> Self {
+        let (connections, closing) = (TaskTracker::new(), CancellationToken::new());
+        let accept = Accept {
+            slots: slots.clone(),
+            connections: connections.clone(),
+            handler: Arc::new(handler),
+            log: log.clone(),
+            rest: REST,
+        };
+        let accepting = tokio::spawn(accept.run(listener, closing.clone()));
+        Self { slots, connections, closing, accepting }
+    }
+
+    /// Takes whoever waits to be accepted, closes the listener, and waits until each connection that has begun has its
+    /// answer, or until the deadline. Returns how many connections are left then.
+    pub(super) async fn close(self, deadline: Instant) -> usize {
+        self.closing.cancel();
+        // Before the rest is accepted, which at the limit waits for those that are open.
+        self.slots.drain();
+        let _ = timeout_at(deadline.into(), async {
+            // An error says that accepting has ended, which is what is waited for.
+            let _ = self.accepting.await;
+            self.connections.close();
+            self.connections.wait().await;
+        })
+        .await;
+        self.slots.count()
+    }
+}
+
+// === impl Accept ===
+
+impl<H: Handler> Accept<H> {
+    /// Accepts until `closing`, then until nobody waits any more.
+    async fn run(mut self, listener: TcpListener, closing: CancellationToken) {
+        let _ = closing.run_until_cancelled(self.accept_forever(&listener)).await;
+        // A kernel that cannot do this may reset those that come between the last accept and the close.
+        if ignore_newcomers(&listener).is_ok() {
+            let _ = timeout(HANDSHAKE, self.accept_forever(&listener)).await;
+        }
+        self.accept_the_last(listener).await;
+    }
+
+    async fn accept_forever(&mut self, listener: &TcpListener) {
+        loop {
+            match listener.accept().await {
+                Ok((stream, peer)) => {
+                    self.rest = REST;
+                    self.serve(stream, peer).await;
+                }
+                Err(error) => self.back_off(&error).await,
+            }
+        }
+    }
+
+    /// Accepts whoever waits, and closes the listener before any of them is served: at the limit that takes time, in
+    /// which others would come without end.
+    async fn accept_the_last(mut self, listener: TcpListener) {
+        let mut open = listener.into_std().ok();
+        while let Some(listener) = open.take() {
+            let (waiting, error) = take_waiting(&listener);
+            open = (error.kind() != io::ErrorKind::WouldBlock).then_some(listener);
+            for (stream, peer) in waiting {
+                if let Ok(stream) = nonblocking(stream) {
+                    self.serve(stream, peer).await;
+                }
+            }
+            if open.is_some() {
+                self.back_off(&error).await;
+            }
+        }
+    }
+
+    /// Serves a connection in a task of its own, once there is a slot: a panic ends that connection only.
+    async fn serve(&self, stream: TcpStream, peer: SocketAddr) {
+        let slot = self.slots.take().await;
+        let handler = self.handler.clone();
+        // An IPv4 peer of a [::] socket is shown as IPv4 everywhere.
+        let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+        let served_by = slot.served_by();
+        let task = self.connections.spawn(async move { connection::serve(stream, peer, &slot, &*handler).await });
+        served_by(task.abort_handle());
+    }
+
+    /// Rests after an error that the next connection would meet as well, each time longer.
+    async fn back_off(&mut self, error: &io::Error) {
+        if !is_one_connections(error) {
+            let rest = self.rest;
+            self.log.event(Level::Error, &format!("no connection can be accepted for {rest:?}: {error}"));
+            sleep(rest).await;
+            self.rest = (rest * 2).min(LONGEST_REST);
+        }
+    }
+}
+
+/// Accepts whoever waits, until there is an error, `WouldBlock` at best. Asks the kernel: tokio may say that nobody
+/// waits because its budget is used up, or because it has not been told yet.
+fn take_waiting(listener: &std::net::TcpListener) -> (Vec<(std::net::TcpStream, SocketAddr)>, io::Error) {
+    let mut waiting = Vec::new();
+    // No more than that can wait at once.
+    while waiting.len() <= BACKLOG.into() {
+        match listener.accept() {
+            Ok(accepted) => waiting.push(accepted),
+            Err(error) if is_one_connections(&error) => {}
+            Err(error) => return (waiting, error),
+        }
+    }
+    (waiting, io::ErrorKind::WouldBlock.into())
+}
+
+fn nonblocking(stream: std::net::TcpStream) -> io::Result<TcpStream> {
+    stream.set_nonblocking(true)?;
+    TcpStream::from_std(stream)
+}
+
+/// Errors of a connection that was gone before it was accepted.
+fn is_one_connections(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use bytes::Bytes;
+    use http::{Request, Response};
+    use http_body_util::Full;
+    use hyper::body::Incoming;
+
+    use super::{super::listen::bind, *};
+    use crate::{answer::Answer, metrics::Refusal, settings::LogFormat};
+
+    fn log() -> Log {
+        Log::start(LogFormat::Off, prometheus_client::metrics::counter::Counter::default(), io::sink(), io::sink())
+            .unwrap()
+            .0
+    }
+
+    struct Panics;
+
+    impl Handler for Panics {
+        const FIRST_BYTE_TIME: Duration = Duration::from_secs(10);
+        const FIRST_HEAD_TIME: Duration = Duration::from_secs(10);
+        fn handle(&self, request: &Request<Incoming>, _: SocketAddr) -> Response<Full<Bytes>> {
+            assert_ne!(request.uri().path(), "/panic", "as asked");
+            Answer::NotFound.into_response(false)
+        }
+        fn refused(&self, _: Refusal) {}
+    }
+
+    #[tokio::test]
+    async fn a_panic_ends_its_own_connection_only() {
+        let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = listener.local_addr().unwrap();
+        let slots = Slots::new(2, prometheus_client::metrics::gauge::Gauge::default());
+        let port = Port::open(listener, slots.clone(), Panics, &log());
+        let mut other = TcpStream::connect(address).await.unwrap();
+        other.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+        let mut buffer = [0; 1024];
+        assert!(other.read(&mut buffer).await.unwrap() > 0);
+        let mut panics = TcpStream::connect(address).await.unwrap();
+        panics.write_all(b"GET /panic HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+        assert_eq!(panics.read(&mut buffer).await.unwrap_or(0), 0);
+        other.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+        let read = other.read(&mut buffer).await.unwrap();
+        assert!(buffer[..read].starts_with(b"HTTP/1.1 404"));
+        assert_eq!(slots.count(), 1, "the slot of the one that panicked is free again");
+        drop(other);
+        assert_eq!(port.close(Instant::now() + Duration::from_secs(5)).await, 0);
+    }
+
+    /// Clients that have sent their requests before anything is accepted.
+    fn waiting(address: SocketAddr, number: usize) -> Vec<std::net::TcpStream> {
+        let client = || {
+            let mut client = std::net::TcpStream::connect(address).unwrap();
+            client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+            client
+        };
+        std::iter::repeat_with(client).take(number).collect()
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_when_the_listener_closes_is_answered() {
+        for limit in [400, 100] {
+            let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
+            let clients = waiting(listener.local_addr().unwrap(), 300);
+            let slots = Slots::new(limit, prometheus_client::metrics::gauge::Gauge::default());
+            let port = Port::open(listener, slots, Panics, &log());
+            let answered = tokio::task::spawn_blocking(move || {
+                let answer = |mut client: std::net::TcpStream| {
+                    let mut answer = String::new();
+                    client.read_to_string(&mut answer).is_ok() && answer.starts_with("HTTP/1.1 404")
+                };
+                clients.into_iter().map(answer).filter(|it| *it).count()
+            });
+            assert_eq!(port.close(Instant::now() + Duration::from_secs(20)).await, 0);
+            assert_eq!(answered.await.unwrap(), 300, "with {limit} slots");
+        }
+    }
+
+    #[tokio::test]
+    async fn clients_that_come_without_end_do_not_keep_it_open() {
+        let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = listener.local_addr().unwrap();
+        let slots = Slots::new(2, prometheus_client::metrics::gauge::Gauge::default());
+        let port = Port::open(listener, slots, Panics, &log());
+        let come = move || {
+            while let Ok(mut client) = std::net::TcpStream::connect(address) {
+                // One that is there when the listener closes may yet be lost, so that errors are none.
+                let _ = client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+                let _ = client.read(&mut [0; 64]);
+            }
+        };
+        let clients: Vec<_> = (0..30).map(|_| std::thread::spawn(come)).collect();
+        sleep(REST).await;
+        assert_eq!(port.close(Instant::now() + Duration::from_secs(20)).await, 0);
+        for client in clients {
+            client.join().unwrap();
+        }
+    }
+}

@@ -1,0 +1,462 @@
+//! The connections of one port: how many there may be, what each is doing, and which one goes when room is needed.
+//!
+//! A slot is taken before a connection is served and given back when it is dropped. What a connection is doing is an
+//! atomic, so that a request changes it without a lock; the list is locked when a connection comes or goes.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use prometheus_client::metrics::gauge::Gauge;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::AbortHandle,
+    time::timeout,
+};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
+
+/// While no connection has made room, how often to choose another one.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// A connection that was never answered is young for this long; output may wait this long for its client; and one
+/// that was told to close may take this long. In milliseconds.
+const PATIENCE: u64 = 1000;
+
+/// Bytes of a head that nobody else pays for.
+pub(crate) const SMALL_HEAD: usize = 8 * 1024;
+
+/// What all unfinished heads of a port may hold together, beyond [`SMALL_HEAD`] each. In bytes.
+const UNFINISHED_HEADS: usize = 16 * 1024 * 1024;
+
+/// With more connections than these, one that idles gives its buffers back at once, not only after a second.
+const WARM: usize = 128;
+
+/// The slots of a port.
+#[derive(Debug)]
+pub(crate) struct Slots {
+    permits: Arc<Semaphore>,
+    limit: usize,
+    open: Mutex<BTreeMap<u64, Arc<State>>>,
+    /// Whether a connection closes as soon as it idles.
+    draining: AtomicBool,
+    /// What unfinished heads hold beyond [`SMALL_HEAD`] each.
+    unfinished: AtomicUsize,
+    next: AtomicU64,
+    gauge: Gauge<i64, AtomicI64>,
+    start: Instant,
+}
+
+/// One connection's slot.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    slots: Arc<Slots>,
+    number: u64,
+    state: Arc<State>,
+    /// Bytes that have come of the head that is being read.
+    head: AtomicUsize,
+    /// Whether the last head was no small one.
+    was_large: AtomicBool,
+    _permit: OwnedSemaphorePermit,
+}
+
+/// What the list knows of a connection.
+#[derive(Debug)]
+struct State {
+    /// A [`Doing`] in the lowest two bits; above them since when, in milliseconds after `Slots::start`.
+    doing: AtomicU64,
+    /// When it was told to close, to make room, or began to close by itself; 0: not yet.
+    closing_since: AtomicU64,
+    close: CancellationToken,
+    task: OnceLock<AbortHandle>,
+}
+
+/// What a connection is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Doing {
+    /// It was never answered: since it was accepted.
+    New,
+    /// It has its answers: since the last one.
+    Idle,
+    /// The same, but a part of the next head has come: since the last answer, too.
+    Asking,
+    /// The client does not take what it was answered: since it last took some.
+    Stalled,
+}
+
+// === impl Slots ===
+
+impl Slots {
+    /// At most `limit` connections at once; `gauge` shows how many there are.
+    pub(crate) fn new(limit: usize, gauge: Gauge<i64, AtomicI64>) -> Arc<Self> {
+        let limit = limit.clamp(1, Semaphore::MAX_PERMITS);
+        Arc::new(Self {
+            permits: Arc::new(Semaphore::new(limit)),
+            limit,
+            open: Mutex::default(),
+            draining: AtomicBool::new(false),
+            unfinished: AtomicUsize::new(0),
+            next: AtomicU64::new(0),
+            gauge,
+            start: Instant::now(),
+        })
+    }
+
+    /// Takes a slot for a connection. At the limit it makes room; where every connection is being answered, it waits.
+    pub(crate) async fn take(self: &Arc<Self>) -> Slot {
+        let permit = loop {
+            if let Ok(permit) = self.permits.clone().try_acquire_owned() {
+                break permit;
+            }
+            self.make_room();
+            if let Ok(Ok(permit)) = timeout(LOOK_AGAIN, self.permits.clone().acquire_owned()).await {
+                break permit;
+            }
+        };
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let state = Arc::new(State {
+            doing: AtomicU64::new(Doing::New.since(self.now())),
+            closing_since: AtomicU64::new(0),
+            close: CancellationToken::new(),
+            task: OnceLock::new(),
+        });
+        self.lock().insert(number, state.clone());
+        self.gauge.inc();
+        Slot {
+            slots: self.clone(),
+            number,
+            state,
+            head: AtomicUsize::new(0),
+            was_large: AtomicBool::new(false),
+            _permit: permit,
+        }
+    }
+
+    /// Tells every connection that has its answers to close, and each other one to do so once it has.
+    pub(crate) fn drain(&self) {
+        self.draining.store(true, Ordering::SeqCst);
+        self.lock().values().filter(|it| it.doing().0 == Doing::Idle).for_each(|it| it.close.cancel());
+    }
+
+    /// How many connections there are.
+    pub(crate) fn count(&self) -> usize {
+        self.limit - self.permits.available_permits()
+    }
+
+    /// Drops each connection that was told to close and has not, and tells one more.
+    fn make_room(&self) {
+        let now = self.now();
+        let open = self.lock();
+        let (closing, staying): (Vec<_>, Vec<_>) =
+            open.values().partition(|it| it.closing_since.load(Ordering::Relaxed) > 0);
+        for state in closing.into_iter().filter(|it| it.closing_since.load(Ordering::Relaxed) + PATIENCE <= now) {
+            state.abort();
+        }
+        let next = staying.into_iter().filter_map(|it| Some((it.turn(now)?, it))).min_by_key(|(turn, _)| *turn);
+        if let Some((_, state)) = next {
+            state.closing_since.store(now.max(1), Ordering::Relaxed);
+            // It takes no more output: there is nothing that it could still be told.
+            if state.doing().0 == Doing::Stalled { state.abort() } else { state.close.cancel() }
+        }
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX >> 2)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Arc<State>>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl Slot ===
+
+impl Slot {
+    /// By this task it is served; it is dropped where it does not close when told.
+    pub(crate) fn served_by(&self) -> impl FnOnce(AbortHandle) + use<> {
+        let state = self.state.clone();
+        move |task| _ = state.task.set(task)
+    }
+
+    /// So many bytes have come, of a head as far as is known. Returns whether they may be kept: false where the heads
+    /// that are not whole yet would hold more than they may.
+    #[must_use]
+    pub(crate) fn received(&self, bytes: usize) -> bool {
+        if let (Doing::Idle, since) = self.state.doing() {
+            self.state.set(Doing::Asking, since);
+        }
+        let before = self.head.load(Ordering::Relaxed);
+        let head = before + bytes;
+        self.head.store(head, Ordering::Relaxed);
+        let more = head.saturating_sub(before.max(SMALL_HEAD));
+        more == 0 || self.slots.unfinished.fetch_add(more, Ordering::Relaxed) + more <= UNFINISHED_HEADS
+    }
+
+    /// An answer has been made: the head is no unfinished one any more.
+    pub(crate) fn answered(&self) {
+        let large = self.give_back();
+        self.was_large.store(large, Ordering::Relaxed);
+        if self.state.doing().0 != Doing::Stalled {
+            self.idles_since(self.slots.now());
+        }
+    }
+
+    /// So many bytes have come after the last answer that no answer was made of. What else came was no head's.
+    pub(crate) fn keeps(&self, bytes: usize) {
+        self.give_back();
+        if bytes > 0 {
+            // Bytes that were counted before, mostly; what comes next is refused where they are too many.
+            let _ = self.received(bytes);
+        } else if let (Doing::Asking, since) = self.state.doing() {
+            self.idles_since(since);
+        }
+    }
+
+    fn idles_since(&self, since: u64) {
+        self.state.set(Doing::Idle, since);
+        // Either this sees that the drain has begun, or the drain sees that this connection idles.
+        if self.slots.draining.load(Ordering::SeqCst) {
+            self.state.close.cancel();
+        }
+    }
+
+    /// Gives the head's share back. Returns whether there was one.
+    fn give_back(&self) -> bool {
+        let share = self.head.load(Ordering::Relaxed).saturating_sub(SMALL_HEAD);
+        self.head.store(0, Ordering::Relaxed);
+        if share > 0 {
+            self.slots.unfinished.fetch_sub(share, Ordering::Relaxed);
+        }
+        share > 0
+    }
+
+    /// The client takes no more output.
+    pub(crate) fn stalls(&self) {
+        self.state.set(Doing::Stalled, self.slots.now());
+    }
+
+    /// It has taken some.
+    pub(crate) fn goes_on(&self) {
+        self.idles_since(self.slots.now());
+    }
+
+    /// It closes by itself: telling it would make no room.
+    pub(crate) fn closes(&self) {
+        self.state.closing_since.store(self.slots.now().max(1), Ordering::Relaxed);
+    }
+
+    /// Whether it closes, by itself or to make room.
+    pub(crate) fn is_closing(&self) -> bool {
+        self.state.closing_since.load(Ordering::Relaxed) > 0
+    }
+
+    /// Whether it was never answered.
+    pub(crate) fn is_new(&self) -> bool {
+        self.state.doing().0 == Doing::New
+    }
+
+    /// Whether buffers are to be given back as soon as the connection idles, not only after a while.
+    pub(crate) fn is_to_be_small(&self) -> bool {
+        self.slots.count() > WARM || self.was_large.load(Ordering::Relaxed)
+    }
+
+    /// Returns once this connection is to close: to make room, or because the server ends and it has its answers.
+    pub(crate) fn told_to_close(&self) -> WaitForCancellationFuture<'_> {
+        self.state.close.cancelled()
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.give_back();
+        self.slots.lock().remove(&self.number);
+        self.slots.gauge.dec();
+    }
+}
+
+// === impl State ===
+
+impl State {
+    fn doing(&self) -> (Doing, u64) {
+        let packed = self.doing.load(Ordering::SeqCst);
+        let doing = match packed & 3 {
+            0 => Doing::New,
+            1 => Doing::Idle,
+            2 => Doing::Asking,
+            _ => Doing::Stalled,
+        };
+        (doing, packed >> 2)
+    }
+
+    fn set(&self, doing: Doing, since: u64) {
+        self.doing.store(doing.since(since), Ordering::SeqCst);
+    }
+
+    /// When its turn to make room is: the lowest first, and of equals the one that has done the same for longest.
+    /// `None`: it is being answered.
+    fn turn(&self, now: u64) -> Option<(u8, u64)> {
+        let (doing, since) = self.doing();
+        let old = since + PATIENCE <= now;
+        let class = match doing {
+            Doing::New if old => 1,
+            Doing::Idle | Doing::Asking => 2,
+            Doing::Stalled if old => 2,
+            Doing::Stalled => return None,
+            Doing::New => 3,
+        };
+        Some((class, since))
+    }
+
+    fn abort(&self) {
+        if let Some(task) = self.task.get() {
+            task.abort();
+        }
+    }
+}
+
+// === impl Doing ===
+
+impl Doing {
+    const fn since(self, milliseconds: u64) -> u64 {
+        milliseconds << 2 | self as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future;
+
+    use super::*;
+
+    async fn is_told(slot: &Slot) -> bool {
+        timeout(Duration::ZERO, slot.told_to_close()).await.is_ok()
+    }
+
+    /// What a connection has been doing, and for how many milliseconds.
+    fn set(slot: &Slot, doing: Doing, milliseconds: u64) {
+        slot.state.set(doing, slot.slots.now() - milliseconds);
+    }
+
+    async fn full(limit: usize) -> (Arc<Slots>, Vec<Slot>) {
+        let slots = Slots::new(limit, Gauge::default());
+        let mut taken = Vec::new();
+        for _ in 0..limit {
+            taken.push(slots.take().await);
+        }
+        // So that `set` may go back in time.
+        std::thread::sleep(Duration::from_millis(1));
+        (slots, taken)
+    }
+
+    /// A port that has been open for an hour.
+    fn aged(slots: &mut Arc<Slots>) {
+        Arc::get_mut(slots).unwrap().start -= Duration::from_secs(3600);
+    }
+
+    #[tokio::test]
+    async fn room_is_made_by_the_old_that_were_never_answered_then_by_the_idle_then_by_the_young() {
+        let mut slots = Slots::new(7, Gauge::default());
+        aged(&mut slots);
+        let order = [
+            (Doing::New, 3000),
+            (Doing::New, 1500),
+            (Doing::Idle, 9000),
+            (Doing::Stalled, 8000),
+            (Doing::Asking, 7000),
+            (Doing::New, 900),
+            (Doing::New, 100),
+        ];
+        let mut open = Vec::new();
+        // Taken in another order than the one in which they go.
+        for place in [4, 6, 0, 3, 5, 2, 1] {
+            let slot = slots.take().await;
+            set(&slot, order[place].0, order[place].1);
+            let task = tokio::spawn(future::pending::<()>());
+            slot.served_by()(task.abort_handle());
+            open.push((place, slot, task));
+        }
+        for next in 0..order.len() {
+            slots.make_room();
+            let mut gone = Vec::new();
+            for (place, slot, task) in &open {
+                tokio::task::yield_now().await;
+                if is_told(slot).await || task.is_finished() {
+                    gone.push(*place);
+                }
+            }
+            gone.sort_unstable();
+            assert_eq!(gone, (0..=next).collect::<Vec<_>>());
+        }
+        assert!(open.iter().all(|(_, slot, _)| slot.is_closing()));
+    }
+
+    #[tokio::test]
+    async fn one_whose_client_takes_no_output_is_dropped_and_one_that_was_told_and_stays_is_dropped_after_a_second() {
+        let mut slots = Slots::new(2, Gauge::default());
+        aged(&mut slots);
+        for (doing, waits) in [(Doing::Stalled, 0), (Doing::Idle, 1000)] {
+            let slot = slots.take().await;
+            set(&slot, doing, 5000);
+            let task = tokio::spawn(future::pending::<()>());
+            slot.served_by()(task.abort_handle());
+            slots.make_room();
+            let told_at = slot.state.closing_since.load(Ordering::Relaxed);
+            slot.state.closing_since.store(told_at - waits, Ordering::Relaxed);
+            slots.make_room();
+            assert!(task.await.unwrap_err().is_cancelled(), "{doing:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_slot_is_waited_for_where_all_are_being_answered() {
+        let (slots, taken) = full(1).await;
+        set(&taken[0], Doing::Stalled, 0);
+        assert!(timeout(LOOK_AGAIN * 3, slots.take()).await.is_err());
+        assert!(!taken[0].is_closing());
+        drop(taken);
+        slots.take().await;
+    }
+
+    #[tokio::test]
+    async fn the_drain_tells_those_that_idle_and_the_others_once_they_do() {
+        let (slots, taken) = full(3).await;
+        let [new, idle, asking] = &taken[..] else { panic!() };
+        idle.answered();
+        asking.answered();
+        assert!(asking.received(1));
+        slots.drain();
+        assert!(is_told(idle).await && !is_told(asking).await && !is_told(new).await);
+        assert!(!idle.is_closing(), "no room is needed");
+        asking.keeps(0);
+        new.answered();
+        assert!(is_told(asking).await && is_told(new).await);
+    }
+
+    #[tokio::test]
+    async fn unfinished_heads_share_what_they_hold_beyond_8_kib_each() {
+        let gauge = Gauge::default();
+        let slots = Slots::new(1000, gauge.clone());
+        let mut holds = Vec::new();
+        let share = 64 * 1024 - SMALL_HEAD;
+        for _ in 0..UNFINISHED_HEADS / share {
+            let slot = slots.take().await;
+            assert!((0..8).all(|_| slot.received(SMALL_HEAD)));
+            holds.push(slot);
+        }
+        let one_more = slots.take().await;
+        assert!(one_more.received(SMALL_HEAD), "a small head is nobody's concern");
+        assert!(!one_more.received(share));
+        drop(one_more);
+        let another = slots.take().await;
+        holds[0].answered();
+        assert!(holds[0].is_to_be_small() && another.received(64 * 1024));
+        another.keeps(64 * 1024);
+        holds.clear();
+        drop(another);
+        assert_eq!((slots.unfinished.load(Ordering::Relaxed), slots.count(), gauge.get()), (0, 0, 0));
+    }
+}

@@ -1,0 +1,47 @@
+//! What the server starts with: settings, pages and the first snapshot, read once.
+
+use jiff::Timestamp;
+
+use crate::{
+    pages::{Facts, Pages, PagesError},
+    settings::{self, Files, Sources},
+    snapshot::Snapshot,
+};
+
+/// What a server starts with.
+pub struct Start {
+    /// What is answered at first.
+    pub snapshot: Snapshot,
+    /// Names in `PAGES_DIR` that are no page's.
+    pub unused_pages: Vec<String>,
+    /// What the next snapshots are made of.
+    pub inputs: Inputs,
+}
+
+/// What snapshots are made of.
+pub struct Inputs {
+    pub(crate) sources: Sources,
+    pub(crate) files: Files,
+    pub(crate) pages: Pages,
+    pub(crate) facts: Facts,
+}
+
+// === impl Start ===
+
+impl Start {
+    /// Reads everything once. `pod` is the host's name.
+    ///
+    /// # Errors
+    /// A setting is wrong, or one of the two directories cannot be used: a sentence that names it.
+    pub fn load(sources: Sources, pod: String, now: Timestamp) -> Result<Self, String> {
+        let read = sources.config_dir().map(|dir| settings::read(&dir)).transpose();
+        let files = read.map_err(|error| format!("CONFIG_DIR: {error}"))?.unwrap_or_default();
+        let settings = sources.resolve(&files).map_err(|error| error.to_string())?;
+        let of_pages = |error: PagesError| format!("PAGES_DIR: {error}");
+        let (pages, unused_pages) = Pages::load(settings.pages_dir.as_deref()).map_err(of_pages)?;
+        let facts = Facts { pod, started_at: now, since: now, reload_error: String::new() };
+        pages.rehearse(&settings, &facts).map_err(of_pages)?;
+        let snapshot = Snapshot::new(settings, &pages, &facts).map_err(of_pages)?;
+        Ok(Self { snapshot, unused_pages, inputs: Inputs { sources, files, pages, facts } })
+    }
+}
