@@ -318,7 +318,7 @@ impl Page {
 
     /// The page in a content coding.
     #[must_use]
-    pub const fn body(&self, coding: Coding) -> &Body {
+    pub(crate) const fn body(&self, coding: Coding) -> &Body {
         match coding {
             Coding::Identity => &self.identity,
             Coding::Gzip => &self.gzip,
