@@ -193,12 +193,17 @@ mod tests {
     }
 
     #[test]
-    fn this_process_has_a_family_that_uses_cpu_and_memory() {
-        let family = Family::of(std::process::id());
-        let before = family.cpu_time().unwrap();
-        assert!(family.memory().unwrap() > 0);
-        assert!(!family.sleeps().unwrap(), "this thread runs");
-        assert!(before.by_thread.values().any(|it| !it.is_zero()));
+    fn a_process_has_used_cpu_and_memory_and_sleeps_where_it_waits() {
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let family = Family::of(child.id());
+        std::thread::sleep(Duration::from_millis(300));
+        let used = family.cpu_time().unwrap();
+        let (memory, sleeps) = (family.memory().unwrap(), family.sleeps().unwrap());
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(used.by_thread.values().any(|it| !it.is_zero()));
+        assert!(memory > 0 && sleeps);
+        assert!(family.cpu_time().is_err(), "it has ended");
     }
 
     #[test]

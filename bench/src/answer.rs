@@ -32,7 +32,9 @@ pub(crate) struct Answer {
 pub(crate) struct Differences {
     /// What every server says of itself: told, and no obstacle.
     pub(crate) allowed: Vec<String>,
-    /// What makes the two no longer comparable.
+    /// Headers of the page that it lacks, has otherwise or has beside them.
+    pub(crate) headers: Vec<String>,
+    /// Another status or body.
     pub(crate) refused: Vec<String>,
 }
 
@@ -139,11 +141,11 @@ impl Answer {
         for mine in self.page_headers() {
             match theirs.iter().position(|it| *it == mine) {
                 Some(at) => _ = theirs.remove(at),
-                None => differences.refused.push(format!("no {}: {}", mine.0, mine.1)),
+                None => differences.headers.push(format!("no {}: {}", mine.0, mine.1)),
             }
         }
-        differences.refused.extend(theirs.iter().map(|(name, value)| format!("{name}: {value}")));
-        if differences.refused.is_empty() && in_order != other.page_headers().collect::<Vec<_>>() {
+        differences.headers.extend(theirs.iter().map(|(name, value)| format!("{name}: {value}")));
+        if differences.headers.is_empty() && in_order != other.page_headers().collect::<Vec<_>>() {
             differences.allowed.push("the order of headers".to_owned());
         }
         if self.body != other.body {
@@ -195,13 +197,14 @@ mod tests {
         let theirs = "HTTP/1.1 503 Busy\r\nServer: nginx\r\nContent-Length: 2\r\nVary: a\r\nDate: y\r\n\r\nok";
         let differences = answer(PAGE).unwrap().differences(&answer(theirs).unwrap());
         assert_eq!(differences.allowed, ["reason \"Busy\"", "server: nginx", "the order of headers"]);
-        assert_eq!(differences.refused, [""; 0]);
+        assert_eq!((differences.headers, differences.refused), (vec![], vec![]));
     }
 
     #[test]
     fn another_status_header_or_body_is_refused() {
         let theirs = "HTTP/1.1 200 Service Unavailable\r\nContent-Length: 2\r\nVary: b\r\nDate: y\r\n\r\nno";
         let differences = answer(PAGE).unwrap().differences(&answer(theirs).unwrap());
-        assert_eq!(differences.refused, ["status 200", "no vary: a", "vary: b", "a body of 2 bytes, not the same 2"]);
+        assert_eq!(differences.headers, ["no vary: a", "vary: b"]);
+        assert_eq!(differences.refused, ["status 200", "a body of 2 bytes, not the same 2"]);
     }
 }

@@ -130,7 +130,7 @@ fn total(ours: &Path, client: Client, requests: u32) -> Result<u64> {
     let all = Cpus::all()?;
     // One CPU, so one worker: two would share the requests in another way each time.
     confine(all.get(..1).context("this process may use no CPU")?)?;
-    let running = prepared.spawn().context("valgrind")?;
+    let running = prepared.spawn()?;
     confine(&all)?;
     drop(running.wait()?);
     let server = running.family();

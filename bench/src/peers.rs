@@ -20,6 +20,8 @@ use crate::{accounting::Family, answer::Answer};
 const START: Duration = Duration::from_secs(30);
 /// How long it may take to end after SIGTERM.
 const END: Duration = Duration::from_secs(5);
+/// In a server's folder, where it logs.
+const ACCESS_LOG: &str = "access.log";
 /// Connections at once that all are configured for; more than any load has.
 const CONNECTIONS: u32 = 8192;
 
@@ -96,6 +98,11 @@ impl Peer {
         }
     }
 
+    /// Whether it can be told the headers of its page.
+    pub(crate) fn takes_headers(self) -> bool {
+        !matches!(self, Self::StaticWebServer | Self::ErrorPages)
+    }
+
     /// Its own words on its version.
     pub(crate) fn version(self, programs: &Programs) -> Result<String> {
         let (program, argument) = match self {
@@ -111,7 +118,7 @@ impl Peer {
         let said = String::from_utf8_lossy(&said);
         let line = said.lines().next().unwrap_or_default();
         // haproxy adds its website.
-        Ok(line.split(" - ").next().unwrap_or_default().trim().to_owned())
+        Ok(line.split(" - ").next().unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" "))
     }
 
     /// Why it cannot do that here, if it cannot.
@@ -120,8 +127,10 @@ impl Peer {
             Self::Floor | Self::Haproxy | Self::StaticWebServer | Self::Caddy | Self::ErrorPages if task.json_log => {
                 Some("no access log that compares: JSON, a line a request, to a file".to_owned())
             }
-            Self::Caddy if task.answer.is_some_and(|it| std::str::from_utf8(&it.body).is_err()) => {
-                Some("its configuration cannot hold a body that is not text".to_owned())
+            Self::Caddy | Self::StaticWebServer | Self::ErrorPages
+                if task.answer.is_some_and(|it| std::str::from_utf8(&it.body).is_err()) =>
+            {
+                Some("its page has to be text".to_owned())
             }
             Self::NginxOne if task.cpus == 1 => Some("nginx has one worker already, as it has one CPU".to_owned()),
             Self::ErrorPages if !on_path("error-pages") => {
@@ -141,7 +150,7 @@ impl Peer {
         let at = folder.path();
         let address = free_address()?;
         let page = || task.answer.context("there is no page to send");
-        let log = at.join("access.log");
+        let log = at.join(ACCESS_LOG);
         let mut command;
         match self {
             Self::Ours => {
@@ -180,6 +189,7 @@ impl Peer {
                 command = Command::new("static-web-server");
                 command.args(["--host", &address.ip().to_string(), "--port", &address.port().to_string()]);
                 command.args(["--maintenance-mode", "true", "--maintenance-mode-status", &page()?.status.to_string()]);
+                command.args(["--cache-control-headers", "false", "--log-level", "error"]);
                 command.arg("--maintenance-mode-file").arg(at.join("page.html")).arg("--root").arg(at);
             }
             Self::Caddy => {
@@ -206,8 +216,7 @@ impl Peer {
 
     /// Starts it and waits until it listens.
     pub(crate) fn start(self, programs: &Programs, task: Task<'_>) -> Result<Running> {
-        let running =
-            self.prepare(programs, task)?.spawn().with_context(|| format!("{} does not start", self.name()))?;
+        let running = self.prepare(programs, task)?.spawn()?;
         running.wait().with_context(|| self.name())?;
         Ok(running)
     }
@@ -225,7 +234,7 @@ impl Prepared {
 
     /// Starts it, and waits for nothing.
     pub(crate) fn spawn(mut self) -> Result<Running> {
-        let child = self.command.spawn()?;
+        let child = self.command.spawn().with_context(|| format!("{:?} does not start", self.command.get_program()))?;
         Ok(Running { child, address: self.address, folder: self.folder })
     }
 }
@@ -246,6 +255,12 @@ impl Running {
 
     pub(crate) fn family(&self) -> Family {
         Family::of(self.child.id())
+    }
+
+    /// Lines that it has logged so far.
+    pub(crate) fn logged(&self) -> Result<usize> {
+        let log = fs::read(self.folder.path().join(ACCESS_LOG))?;
+        Ok(log.iter().filter(|it| **it == b'\n').count())
     }
 
     /// Ends it as a service manager would, and waits for the end.

@@ -14,8 +14,8 @@ pub(crate) const HELP: &str =
   ROUNDS              rounds of each load, 1 to 100; default 5
   SECONDS_PER_ROUND   seconds of load in each, 1 to 60; default 5
   STARTS              starts of each server, 1 to 100; default 10
-  PIN                 apart: the servers on one half of the CPUs and the load generator on the other; none: both on
-                      all; default: apart where there are two
+  PIN                 none: the servers and the load generator share all CPUs; apart: the servers on one half of them
+                      and the load generator on the other; default: none
 ";
 
 /// How a run is made.
@@ -37,8 +37,7 @@ impl Settings {
         let variable = |name: &str| variable(name).filter(|it| !it.is_empty());
         let pin = variable("PIN");
         let apart = match pin.as_deref() {
-            None => cpus > 1,
-            Some("none") => false,
+            None | Some("none") => false,
             Some("apart") if cpus > 1 => true,
             Some("apart") => bail!("invalid PIN \"apart\": expected none, as there is one CPU"),
             Some(other) => bail!("invalid PIN {other:?}: expected apart or none"),
@@ -113,7 +112,7 @@ mod tests {
     #[test]
     fn all_have_defaults_and_an_empty_value_is_none() {
         let settings = read("ROUNDS", "").unwrap();
-        assert_eq!((settings.rounds, settings.seconds, settings.starts, settings.apart), (5, 5, 10, true));
+        assert_eq!((settings.rounds, settings.seconds, settings.starts, settings.apart), (5, 5, 10, false));
         assert_eq!(settings.peers, [Peer::Ours, Peer::Floor, Peer::Nginx, Peer::NginxOne, Peer::Haproxy]);
         assert_eq!(settings.loads, Load::ALL);
     }
@@ -125,7 +124,8 @@ mod tests {
         assert_eq!(read("PEERS", "all").unwrap().peers, Peer::ALL);
         assert_eq!(read("LOADS", "idle,gzip").unwrap().loads, [Load::Idle, Load::Gzip]);
         assert!(!read("PIN", "none").unwrap().apart);
-        assert!(!Settings::read(|_| None, 1).unwrap().apart);
+        assert!(read("PIN", "apart").unwrap().apart);
+        assert!(Settings::read(|name| (name == "PIN").then(|| "apart".to_owned()), 1).is_err());
     }
 
     #[test]

@@ -73,9 +73,9 @@ impl Cpus {
         confine(&self.generator)
     }
 
-    /// wrk's threads: where it shares the CPUs with the server one is enough.
+    /// wrk's threads: on shared CPUs half as many as there are, so that the server has the other half.
     fn generator_threads(&self) -> usize {
-        if self.servers == self.generator { 1 } else { self.generator.len() }
+        if self.servers == self.generator { self.generator.len().div_ceil(2) } else { self.generator.len() }
     }
 }
 
@@ -129,7 +129,12 @@ impl Bench<'_> {
             return Ok(Row::not_run(peer, why));
         }
         if let (Some(page), true) = (task.answer, peer != Peer::Ours) {
-            let differences = page.differences(&self.answer(peer, task, load)?);
+            let mut differences = page.differences(&self.answer(peer, task, load)?);
+            if peer.takes_headers() {
+                differences.refused.append(&mut differences.headers);
+            } else {
+                differences.allowed.append(&mut differences.headers);
+            }
             ensure!(
                 differences.refused.is_empty(),
                 "{} does not send the page: {}",
@@ -147,7 +152,11 @@ impl Bench<'_> {
         if !self.run.versions.contains_key(peer.name()) {
             self.run.versions.insert(peer.name().to_owned(), peer.version(self.programs)?);
         }
-        Ok(Row { peer: peer.name().to_owned(), not_run: None, marks: Vec::new(), values: Vec::new() })
+        let mut marks = Vec::new();
+        if !peer.takes_headers() {
+            marks.push("its page takes no headers, so that it sends less than the others".to_owned());
+        }
+        Ok(Row { peer: peer.name().to_owned(), not_run: None, marks, values: Vec::new() })
     }
 
     fn answer(&self, peer: Peer, task: Task<'_>, load: Load) -> Result<Answer> {
@@ -179,6 +188,9 @@ impl Bench<'_> {
             let threads = self.cpus.generator_threads();
             let round = load.round(running.address, running.family(), self.settings.seconds, threads)?;
             mark(&round, marks);
+            if task.json_log {
+                mark_log(usize::try_from(round.requests)?, running.logged()?, marks);
+            }
             round_values(&round)
         };
         running.stop()?;
@@ -258,6 +270,14 @@ fn mark(round: &Round, marks: &mut Vec<String>) {
     }
     if round.errors > 0 {
         add("some requests of a round got no answer".to_owned());
+    }
+}
+
+/// A server that leaves lines out has less to do.
+fn mark_log(requests: usize, logged: usize, marks: &mut Vec<String>) {
+    if logged < requests {
+        let lost = (requests - logged) * 100 / requests;
+        marks.push(format!("a round's log has {logged} lines for {requests} requests: {lost} % are lost"));
     }
 }
 
