@@ -56,6 +56,8 @@ pub mod watch;
 mod answer;
 mod ask;
 mod connection;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod main_port;
 mod management_port;
 mod respond;
