@@ -10,10 +10,14 @@ RUN rustc -vV | sed -n 's/^host: //p' >/target
 # The dependencies alone, so that this layer is built again only when they change. The workspace's other members are
 # not in the image; empty ones satisfy their manifests.
 COPY Cargo.toml Cargo.lock ./
+COPY bench/Cargo.toml bench/
+COPY bench/attack/Cargo.toml bench/attack/
+COPY bench/floor/Cargo.toml bench/floor/
 COPY e2e/Cargo.toml e2e/
 COPY e2e/application/Cargo.toml e2e/application/
-RUN mkdir -p src e2e/src e2e/application/src && touch src/lib.rs \
- && echo 'fn main() {}' | tee src/main.rs e2e/src/main.rs >e2e/application/src/main.rs \
+RUN for member in . bench bench/attack bench/floor e2e e2e/application; do \
+      mkdir -p "$member/src" && echo 'fn main() {}' >"$member/src/main.rs" || exit 1; \
+    done && touch src/lib.rs \
  && cargo build --release --locked --package maintenance-mode --target "$(cat /target)"
 
 COPY build.rs ./

@@ -5,7 +5,7 @@ export IMAGE
 # The helm family, kubectl and their like, where ci/tools/build has put them; what is on PATH before comes first.
 export PATH := $(PATH):$(CURDIR)/.bin:$(or $(MAINTENANCE_MODE_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/maintenance-mode)/bin
 
-.PHONY: help run test lint fmt image tools kind-up kind-down maintenance-on maintenance-off status bench e2e
+.PHONY: help run test lint fmt image tools kind-up kind-down maintenance-on maintenance-off status bench instructions attack e2e
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,8 +47,15 @@ tools: ## build the tools of the chart tests that are not on PATH
 fmt: ## format the Rust code
 	cargo fmt --all
 
-bench: ## requests a second against nginx, as a ratio
-	@ci/bench
+bench: ## CPU, speed and memory beside other servers that send the same page: docs/performance.md has the settings
+	@bench/run
+
+instructions: ## instructions of a request, which may not drift
+	@bench/run instructions
+
+attack: ## attack the built server on loopback, and say what holds
+	cargo build --release --locked --package maintenance-mode
+	cargo run --release --locked --package attack -- all
 
 e2e: ## the proof on a real cluster: that of E2E_KUBECONFIG, else that of `make kind-up`
 	@if [ -z "$$E2E_KUBECONFIG" ]; then ci/demo up && ci/demo application && environment=$$(ci/demo env) && eval "$$environment"; fi && ci/chart/dry-run && ci/chart/install && cargo run --locked --release --package e2e

@@ -34,8 +34,8 @@ while [ $# -gt 0 ]; do
     -h | --help) usage; exit 0 ;;
     --dry-run) dry_run=yes; shift; continue ;;
     --) shift; break ;;
-    -n | --namespace | -r | --release | --context | --chart | --timeout) [ $# -ge 2 ] || die 64 "$1 lacks its value (--help tells more)" ;;
-    *) die 64 "\"$1\" is not understood (--help tells more)" ;;
+    -n | --namespace | -r | --release | --context | --chart | --timeout) [ $# -ge 2 ] || die 64 "invalid $1: expected a value after it (--help tells more)" ;;
+    *) die 64 "invalid argument \"$1\" (--help tells more)" ;;
   esac
   case $1 in
     -n | --namespace) namespace=$2 ;;

@@ -104,7 +104,7 @@ impl Answer<'_> {
                 let mut response = of(StatusCode::NOT_MODIFIED, Bytes::new());
                 let headers = response.headers_mut();
                 headers.insert(CACHE_CONTROL, caching.header());
-                headers.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
+                headers.insert(VARY, const { HeaderValue::from_static("Accept-Encoding") });
                 headers.insert(ETAG, page.body(coding).etag.clone());
                 response
             }
@@ -112,7 +112,7 @@ impl Answer<'_> {
                 let mut response = of_page(StatusCode::SERVICE_UNAVAILABLE, page, coding, Caching::Never);
                 let headers = response.headers_mut();
                 headers.insert(RETRY_AFTER, retry_after.clone());
-                headers.insert(MARKER, HeaderValue::from_static("on"));
+                headers.insert(MARKER, const { HeaderValue::from_static("on") });
                 response
             }
             Self::Probe { ok, text } => {
@@ -121,7 +121,7 @@ impl Answer<'_> {
             }
             Self::Metrics(text) => {
                 let mut response = of_text(StatusCode::OK, text.into(), Caching::Never);
-                response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(OPENMETRICS));
+                response.headers_mut().insert(CONTENT_TYPE, const { HeaderValue::from_static(OPENMETRICS) });
                 response
             }
             Self::Options(allow) => {
@@ -157,7 +157,7 @@ impl Answer<'_> {
 
 /// Says that the connection closes after this response.
 pub(crate) fn close(response: &mut Response<Full<Bytes>>) {
-    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    response.headers_mut().insert(CONNECTION, const { HeaderValue::from_static("close") });
 }
 
 /// A whole response, status line to body, to a head that is not read to its end.
@@ -187,8 +187,8 @@ fn method_not_allowed(allow: &'static str, caching: Caching) -> Response<Full<By
 fn of_text(status: StatusCode, text: Bytes, caching: Caching) -> Response<Full<Bytes>> {
     let mut response = of(status, text);
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(CONTENT_TYPE, const { HeaderValue::from_static("text/plain; charset=utf-8") });
+    headers.insert(X_CONTENT_TYPE_OPTIONS, const { HeaderValue::from_static("nosniff") });
     headers.insert(CACHE_CONTROL, caching.header());
     response
 }
@@ -196,13 +196,13 @@ fn of_text(status: StatusCode, text: Bytes, caching: Caching) -> Response<Full<B
 fn of_page(status: StatusCode, page: &Page, coding: Coding, caching: Caching) -> Response<Full<Bytes>> {
     let mut response = of(status, page.body(coding).bytes.clone());
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(CONTENT_TYPE, const { HeaderValue::from_static("text/html; charset=utf-8") });
+    headers.insert(X_CONTENT_TYPE_OPTIONS, const { HeaderValue::from_static("nosniff") });
     headers.insert(CONTENT_SECURITY_POLICY, page.policy.clone());
     headers.insert(CACHE_CONTROL, caching.header());
-    headers.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
+    headers.insert(VARY, const { HeaderValue::from_static("Accept-Encoding") });
     if coding == Coding::Gzip {
-        headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        headers.insert(CONTENT_ENCODING, const { HeaderValue::from_static("gzip") });
     }
     response
 }
@@ -211,9 +211,9 @@ fn of_page(status: StatusCode, page: &Page, coding: Coding, caching: Caching) ->
 
 impl Caching {
     const fn header(self) -> HeaderValue {
-        HeaderValue::from_static(match self {
-            Self::Revalidate => "no-cache",
-            Self::Never => "no-store",
-        })
+        match self {
+            Self::Revalidate => const { HeaderValue::from_static("no-cache") },
+            Self::Never => const { HeaderValue::from_static("no-store") },
+        }
     }
 }

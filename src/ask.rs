@@ -3,7 +3,7 @@
 
 use http::{
     HeaderMap, HeaderValue, Method, Request, Version,
-    header::{ACCEPT_ENCODING, GetAll, HOST, IF_NONE_MATCH},
+    header::{ACCEPT_ENCODING, HOST, IF_NONE_MATCH},
 };
 
 /// A request, as far as its answer depends on it.
@@ -21,7 +21,7 @@ pub(crate) struct Ask<'r> {
     pub(crate) query: &'r str,
     /// The content coding that the client likes best of those we have.
     pub(crate) coding: Coding,
-    if_none_match: GetAll<'r, HeaderValue>,
+    headers: &'r HeaderMap,
 }
 
 /// The paths that mean something somewhere.
@@ -74,14 +74,14 @@ impl<'r> Ask<'r> {
             path: request.uri().path(),
             query: request.uri().query().unwrap_or_default(),
             coding: Coding::preferred(request.headers()),
-            if_none_match: request.headers().get_all(IF_NONE_MATCH),
+            headers: request.headers(),
         }
     }
 
     /// Whether the client says that it has what `etag` names: weak comparison, RFC 9110, 13.1.2.
     #[must_use]
     pub(crate) fn has(&self, etag: &HeaderValue) -> bool {
-        let listed = self.if_none_match.iter().filter_map(|value| value.to_str().ok());
+        let listed = self.headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
         listed.flat_map(|value| value.split(',')).map(str::trim).any(|tag| {
             let strong = tag.strip_prefix("W/").unwrap_or(tag);
             strong == "*" || strong.as_bytes() == etag.as_bytes()

@@ -58,8 +58,9 @@ impl Command {
         environment: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<Self, Misuse> {
         let mut sources = Sources::default();
-        let mut arguments =
-            arguments.into_iter().map(|it| it.into_string().map_err(|it| Misuse(format!("{it:?} is not UTF-8"))));
+        let mut arguments = arguments
+            .into_iter()
+            .map(|it| it.into_string().map_err(|it| Misuse(format!("invalid argument {it:?}: expected UTF-8"))));
         let mut first = true;
         while let Some(argument) = arguments.next().transpose()? {
             match argument.as_str() {
@@ -69,13 +70,13 @@ impl Command {
                 _ => {}
             }
             let Some(flag) = argument.strip_prefix("--") else {
-                return Err(Misuse(format!("{argument:?} is not understood: --help tells what is")));
+                return Err(Misuse(format!("invalid argument {argument:?}: expected one that --help lists")));
             };
             let (flag, value) = match flag.split_once('=') {
                 Some((flag, value)) => (flag, value.to_owned()),
                 None => {
                     let value = arguments.next().transpose()?;
-                    (flag, value.ok_or_else(|| Misuse(format!("--{flag} lacks its value")))?)
+                    (flag, value.ok_or_else(|| Misuse(format!("invalid flag --{flag}: expected a value after it")))?)
                 }
             };
             sources = sources.with_flag(flag, value)?;
@@ -88,10 +89,10 @@ impl Command {
         let (wanted, url) = match arguments {
             [url] => (None, url),
             [flag, code, url] if flag == "--status" => {
-                let status = code.parse().map_err(|_| Misuse(format!("--status is {code:?}: it may be 100 to 999")))?;
-                (Some(status), url)
+                let wrong = |_| Misuse(format!("invalid --status {code:?}: expected a status from 100 to 999"));
+                (Some(code.parse().map_err(wrong)?), url)
             }
-            _ => return Err(Misuse("probe takes one URL, and before it --status CODE".into())),
+            _ => return Err(Misuse(format!("invalid arguments {arguments:?} of probe: expected [--status CODE] URL"))),
         };
         Ok(Self::Probe { url: url.clone(), wanted })
     }
@@ -112,7 +113,8 @@ pub fn print(text: &str) -> Result<(), End> {
 }
 
 /// How a process ends that has failed: one line, and an exit status.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
 pub struct End {
     status: u8,
     message: String,
@@ -122,12 +124,12 @@ pub struct End {
 const MISUSE: u8 = 64;
 
 impl End {
-    /// The operator asked for something that cannot be.
+    /// The operator asked for something that is not possible.
     pub fn misuse(error: impl fmt::Display) -> Self {
         Self { status: MISUSE, message: error.to_string() }
     }
 
-    /// The world did not go along.
+    /// Something failed that the operator has not caused.
     pub fn failure(error: impl fmt::Display) -> Self {
         Self { status: 1, message: error.to_string() }
     }
@@ -142,20 +144,15 @@ impl End {
 impl From<Failure> for End {
     fn from(failure: Failure) -> Self {
         match failure {
-            Failure::Url(message) => Self::misuse(message),
-            Failure::Answer(message) => Self::failure(message),
+            Failure::Url(_) => Self::misuse(failure),
+            Failure::Answer(_) => Self::failure(failure),
         }
     }
 }
 
-impl fmt::Display for End {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-/// A command line that is not understood, as a sentence.
-#[derive(Debug, PartialEq, Eq)]
+/// A command line that cannot be followed, as a sentence.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
 pub struct Misuse(String);
 
 impl From<Invalid> for Misuse {
@@ -163,14 +160,6 @@ impl From<Invalid> for Misuse {
         Self(error.to_string())
     }
 }
-
-impl fmt::Display for Misuse {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Misuse {}
 
 #[cfg(test)]
 mod tests {
@@ -189,15 +178,15 @@ mod tests {
     }
 
     #[test]
-    fn misuse_is_named() {
+    fn a_wrong_command_line_is_named() {
         for (arguments, error) in [
-            (&["serve"][..], "\"serve\" is not understood: --help tells what is"),
-            (&["--tier"], "--tier lacks its value"),
-            (&["--colour", "red"], "there is no flag --colour: --help lists them"),
-            (&["--tier=user", "--tier=user"], "--tier is given twice"),
-            (&["probe"], "probe takes one URL, and before it --status CODE"),
-            (&["probe", "a", "b"], "probe takes one URL, and before it --status CODE"),
-            (&["probe", "--status", "5x3", "http://a/"], "--status is \"5x3\": it may be 100 to 999"),
+            (&["serve"][..], "invalid argument \"serve\": expected one that --help lists"),
+            (&["--tier"], "invalid flag --tier: expected a value after it"),
+            (&["--colour", "red"], "invalid flag --colour: expected one that --help lists"),
+            (&["--tier=user", "--tier=user"], "invalid flag --tier: expected once, and given twice"),
+            (&["probe"], "invalid arguments [] of probe: expected [--status CODE] URL"),
+            (&["probe", "a", "b"], "invalid arguments [\"a\", \"b\"] of probe: expected [--status CODE] URL"),
+            (&["probe", "--status", "5x3", "http://a/"], "invalid --status \"5x3\": expected a status from 100 to 999"),
         ] {
             assert_eq!(parse(arguments).unwrap_err(), error);
         }
@@ -207,7 +196,7 @@ mod tests {
     fn the_help_names_every_setting() {
         let usage = usage();
         for setting in TABLE {
-            assert!(usage.contains(setting.name) && usage.contains(setting.may_be), "{}", setting.name);
+            assert!(usage.contains(setting.name) && usage.contains(setting.expected), "{}", setting.name);
         }
         assert!(matches!(parse(&["--help"]), Ok(Command::Help)));
         assert!(matches!(parse(&["-V"]), Ok(Command::Version)));

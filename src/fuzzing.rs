@@ -9,6 +9,7 @@ use std::{
     pin::Pin,
     sync::Mutex,
     task::{Context, Poll},
+    time::Instant,
 };
 
 use http::{Request, request::Parts};
@@ -79,7 +80,7 @@ impl MainPortInMemory {
         let (requests, mut output) = (Mutex::new(Vec::new()), Vec::new());
         let peer = SocketAddr::from(([192, 0, 2, 1], 1024));
         let service = service_fn(|request: Request<Incoming>| {
-            let response = self.port.handle(&request, peer);
+            let response = self.port.handle(&request, peer, Instant::now());
             if let Ok(mut requests) = requests.lock() {
                 requests.push(request.into_parts().0);
             }

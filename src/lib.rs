@@ -22,6 +22,7 @@
 //! | --- | --- |
 //! | [`cli`] | arguments to what is to be done |
 //! | [`settings`] | flags, environment and files to settings |
+//! | `files` | a mounted file to its text |
 //! | [`mode`] | settings and the clock to a mode |
 //! | [`pages`] | templates and settings to bodies |
 //! | [`snapshot`] | settings and bodies, published by one atomic pointer |
@@ -56,10 +57,9 @@ pub mod watch;
 mod answer;
 mod ask;
 mod connection;
+mod files;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod main_port;
 mod management_port;
 mod respond;
-#[cfg(test)]
-mod testing;

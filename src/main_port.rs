@@ -30,8 +30,7 @@ impl Handler for MainPort {
     const FIRST_BYTE_TIME: Duration = Duration::from_secs(10);
     const FIRST_HEAD_TIME: Duration = Duration::from_secs(10);
 
-    fn handle(&self, request: &Request<Incoming>, peer: SocketAddr) -> Response<Full<Bytes>> {
-        let start = Instant::now();
+    fn handle(&self, request: &Request<Incoming>, peer: SocketAddr, start: Instant) -> Response<Full<Bytes>> {
         let Shared { current, metrics, log, .. } = &*self.0;
         let (ask, moment, snapshot) = (Ask::of(request), self.0.moment(), current.load());
         let answer = respond(&ask, &moment, &snapshot);
@@ -43,12 +42,12 @@ impl Handler for MainPort {
         } else {
             metrics.refused(Refusal::BadRequest);
         }
-        if is_request && !is_probe {
+        if is_request && !is_probe && log.has_access() {
             log.access(&Access {
                 time: moment.now,
                 tier: snapshot.settings.tier,
                 peer: peer.ip(),
-                forwarded_for: request.headers().get(X_FORWARDED_FOR),
+                forwarded_for: request.headers().get_all(X_FORWARDED_FOR),
                 method: request.method(),
                 path: request.uri().path(),
                 status: response.status().as_u16(),

@@ -1,6 +1,10 @@
 //! The management port: where the kubelet and Prometheus come in.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -21,7 +25,7 @@ impl Handler for ManagementPort {
     const FIRST_BYTE_TIME: Duration = Duration::from_secs(2);
     const FIRST_HEAD_TIME: Duration = Duration::from_secs(2);
 
-    fn handle(&self, request: &Request<Incoming>, _peer: SocketAddr) -> Response<Full<Bytes>> {
+    fn handle(&self, request: &Request<Incoming>, _: SocketAddr, _: Instant) -> Response<Full<Bytes>> {
         let (ask, moment, snapshot) = (Ask::of(request), self.0.moment(), self.0.current.load());
         let metrics = |mode| self.0.metrics.text(mode);
         respond_management(&ask, &moment, &snapshot, metrics).into_response(moment.draining)

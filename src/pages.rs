@@ -5,10 +5,11 @@
 //! the inline blocks that a page has, by their SHA-256.
 
 use std::{
-    collections::BTreeMap,
-    fmt, fs,
-    io::{self, Read as _, Write as _},
-    path::{Path, PathBuf},
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    io::{self, Write as _},
+    path::Path,
+    thread,
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
@@ -18,10 +19,11 @@ use hmac_sha256::Hash;
 use http::HeaderValue;
 use include_dir::{Dir, include_dir};
 use jiff::Timestamp;
-use minijinja::{Environment, UndefinedBehavior, Value, context};
+use minijinja::{Environment, ErrorKind, UndefinedBehavior, Value, context, machinery::tokenize, syntax::SyntaxConfig};
 
 use crate::{
     ask::Coding,
+    files::{self, ReadError},
     settings::{Settings, Switch},
 };
 
@@ -38,10 +40,26 @@ const FILES: [&str; 6] = [INDEX, MAINTENANCE, ADMIN, NOT_FOUND, STYLE, ICON];
 
 /// A larger override is a mistake: it would be sent with every 503.
 const LARGEST_FILE: u64 = 1024 * 1024;
+/// The same of a page that is filled in.
+const LARGEST_PAGE: usize = 1024 * 1024;
+/// A longer Content-Security-Policy is refused by clients, and by proxies in between.
+const LONGEST_POLICY: usize = 4096;
+
+/// The work that filling in one page may take, in minijinja's units: one for an instruction or for 64 bytes of text. The
+/// embedded pages need 150.
+const FUEL: u64 = 100_000;
+/// The tokens of one template. Each may be one more level of an expression, which minijinja follows by recursion, and some
+/// expressions take time by the square of it: 0.4 s for so many. The embedded pages have up to 116.
+const MOST_TOKENS: usize = 10_000;
+/// The stack that such a template is parsed and filled in on. The worst that was found, `set` and 10,000 opening brackets,
+/// takes 3.1 MiB, and 28 MiB without optimization; what is not touched costs nothing.
+const STACK: usize = 64 * 1024 * 1024;
 
 /// The templates, ready to be filled in.
 pub struct Pages {
     templates: Environment<'static>,
+    /// The templates that are the operator's own.
+    own: Vec<&'static str>,
     style: Value,
     icon: Value,
 }
@@ -91,7 +109,8 @@ pub struct Body {
 }
 
 /// Why the pages cannot be used, as a sentence that names the directory or the file.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
 pub struct PagesError(String);
 
 // === impl Pages ===
@@ -101,33 +120,60 @@ impl Pages {
     /// that are no page's, in order, for a warning.
     ///
     /// # Errors
-    /// The directory or a file cannot be read, or a template has a syntax error.
+    /// The directory or a file cannot be read, or a template is too large or has a syntax error.
     pub fn load(dir: Option<&Path>) -> Result<(Self, Vec<String>), PagesError> {
+        match dir {
+            Some(dir) => with_stack(|| Self::load_here(Some(dir))),
+            None => Self::load_here(None),
+        }
+    }
+
+    fn load_here(dir: Option<&Path>) -> Result<(Self, Vec<String>), PagesError> {
         let mut texts = BTreeMap::new();
         for name in FILES {
             let text = EMBEDDED.get_file(name).and_then(|file| file.contents_utf8());
             texts.insert(name, text.ok_or_else(|| PagesError(format!("{name} is not embedded")))?.to_owned());
         }
-        let unknown = dir.map(|dir| replace(&mut texts, dir)).transpose()?.unwrap_or_default();
+        let (mut own, unknown) = dir.map(|dir| replace(&mut texts, dir)).transpose()?.unwrap_or_default();
         let mut text = |name| texts.remove(name).unwrap_or_default();
         let style = Value::from_safe_string(text(STYLE));
         let icon = BASE64.encode(text(ICON));
         let icon = Value::from_safe_string(format!("data:image/svg+xml;base64,{icon}"));
         let mut templates = Environment::new();
         templates.set_undefined_behavior(UndefinedBehavior::Strict);
+        templates.set_fuel(Some(FUEL));
+        // An error says where it is.
+        templates.set_debug(true);
+        // It could hold itself, and printing it would never end.
+        templates.remove_global("namespace");
         for (name, text) in texts {
-            templates.add_template_owned(name, text).map_err(|error| PagesError::of(&error))?;
+            let tokens = tokenize(&text, false, SyntaxConfig::default());
+            // One that is none is found again by the parser, which says what is wrong.
+            if tokens.take_while(Result::is_ok).take(MOST_TOKENS + 1).count() > MOST_TOKENS {
+                let why = format!("{name} has more than {MOST_TOKENS} tokens: a page needs fewer expressions");
+                return Err(PagesError(why));
+            }
+            templates.add_template_owned(name, text)?;
         }
-        Ok((Self { templates, style, icon }, unknown))
+        own.retain(|name| PAGES.contains(name));
+        Ok((Self { templates, own, style, icon }, unknown))
     }
 
     /// Fills every page in.
     ///
     /// # Errors
-    /// A template does not render, for example because it names a variable that is not there.
+    /// A template does not render, for example because it names a variable that is not there; or a page is too large.
     pub fn fill(&self, settings: &Settings, facts: &Facts) -> Result<Bodies, PagesError> {
+        if self.own.is_empty() {
+            self.fill_here(settings, facts)
+        } else {
+            with_stack(|| self.fill_here(settings, facts))
+        }
+    }
+
+    fn fill_here(&self, settings: &Settings, facts: &Facts) -> Result<Bodies, PagesError> {
         let variables = self.variables(settings, facts);
-        let page = |name| self.render(name, &variables).and_then(|html| Page::new(&html));
+        let page = |name| self.render(name, &variables).and_then(|html| Page::new(name, &html));
         Ok(Bodies {
             index: page(INDEX)?,
             maintenance: page(MAINTENANCE)?,
@@ -136,12 +182,16 @@ impl Pages {
         })
     }
 
-    /// Fills every page in for what may come later, and throws it away: a branch that is first taken when the mode
-    /// changes must not be what keeps it from changing.
+    /// Fills the operator's own pages in for what may come later, and throws them away: a branch that is first taken when
+    /// the mode changes must not be what keeps it from changing.
     ///
     /// # Errors
     /// A template does not render then.
     pub fn rehearse(&self, settings: &Settings, facts: &Facts) -> Result<(), PagesError> {
+        if self.own.is_empty() { Ok(()) } else { with_stack(|| self.rehearse_here(settings, facts)) }
+    }
+
+    fn rehearse_here(&self, settings: &Settings, facts: &Facts) -> Result<(), PagesError> {
         for maintenance_mode in [Switch::On, Switch::Off, Switch::Unreadable("maybe".into())] {
             // One that becomes a link, one that does not, and none.
             for contact in ["help@example.org", "the help desk", ""] {
@@ -150,7 +200,7 @@ impl Pages {
                     let settings = Settings { maintenance_mode, contact: contact.into(), ..settings.clone() };
                     let facts = Facts { reload_error: reload_error.into(), ..facts.clone() };
                     let variables = self.variables(&settings, &facts);
-                    PAGES.into_iter().try_for_each(|name| self.render(name, &variables).map(drop))?;
+                    self.own.iter().try_for_each(|name| self.render(name, &variables).map(drop))?;
                 }
             }
         }
@@ -158,8 +208,16 @@ impl Pages {
     }
 
     fn render(&self, name: &str, variables: &Value) -> Result<String, PagesError> {
-        let template = self.templates.get_template(name);
-        template.and_then(|it| it.render(variables)).map_err(|error| PagesError::of(&error))
+        let mut page = Bounded(Vec::new());
+        match self.templates.get_template(name)?.render_captured_to(variables, &mut page) {
+            Err(error) if error.kind() == ErrorKind::WriteFailure => {
+                Err(PagesError(format!("{name} becomes larger than {} KiB", LARGEST_PAGE / 1024)))
+            }
+            rendered => {
+                rendered?;
+                String::from_utf8(page.0).map_err(|_| PagesError(format!("{name} is not UTF-8")))
+            }
+        }
     }
 
     fn variables(&self, settings: &Settings, facts: &Facts) -> Value {
@@ -185,43 +243,72 @@ impl Pages {
     }
 }
 
-/// Replaces texts by the files of `dir`; returns the names that are no page's.
-fn replace(texts: &mut BTreeMap<&'static str, String>, dir: &Path) -> Result<Vec<String>, PagesError> {
-    let cannot = |path: PathBuf, error: &io::Error| PagesError(format!("{} cannot be read: {error}", path.display()));
-    let mut unknown = Vec::new();
-    for entry in fs::read_dir(dir).map_err(|error| cannot(dir.to_owned(), &error))? {
-        let name = entry.map_err(|error| cannot(dir.to_owned(), &error))?.file_name();
+/// Runs what minijinja does by recursion where there is room for it.
+fn with_stack<T: Send>(work: impl FnOnce() -> Result<T, PagesError> + Send) -> Result<T, PagesError> {
+    thread::scope(|scope| {
+        let thread = thread::Builder::new().name("pages".into()).stack_size(STACK).spawn_scoped(scope, work);
+        let thread = thread.map_err(|error| PagesError(format!("no thread can be started: {error}")))?;
+        thread.join().unwrap_or_else(|_| Err(PagesError("the template engine failed".into())))
+    })
+}
+
+/// A buffer that takes no more than a page.
+struct Bounded(Vec<u8>);
+
+impl io::Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.0.len() + bytes.len() > LARGEST_PAGE {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Replaces texts by the files of `dir`; returns which, and the names that are no page's.
+fn replace(
+    texts: &mut BTreeMap<&'static str, String>,
+    dir: &Path,
+) -> Result<(Vec<&'static str>, Vec<String>), PagesError> {
+    let of_dir = |error: io::Error| ReadError::from_io(dir, &error);
+    let (mut own, mut unknown) = (Vec::new(), Vec::new());
+    for entry in fs::read_dir(dir).map_err(of_dir)? {
+        let name = entry.map_err(of_dir)?.file_name();
         let Some(page) = FILES.into_iter().find(|it| name == **it) else {
             // A mounted ConfigMap has `..data` and the like.
             unknown.extend(name.to_str().filter(|it| !it.starts_with('.')).map(str::to_owned));
             continue;
         };
-        let path = dir.join(page);
-        // Asked before it is opened: opening a named pipe would wait for a writer.
-        let metadata = fs::metadata(&path).map_err(|error| cannot(path.clone(), &error))?;
-        if !metadata.is_file() || metadata.len() > LARGEST_FILE {
-            return Err(PagesError(format!("{} is not a regular file of at most 1 MiB", path.display())));
-        }
-        let mut text = String::new();
-        let file = fs::File::open(&path).and_then(|file| file.take(LARGEST_FILE).read_to_string(&mut text));
-        file.map_err(|error| cannot(path, &error))?;
+        let text = files::read(&dir.join(page), LARGEST_FILE)?;
         texts.insert(page, text);
+        own.push(page);
     }
     unknown.sort_unstable();
-    Ok(unknown)
+    Ok((own, unknown))
 }
 
 // === impl Page ===
 
 impl Page {
-    fn new(html: &str) -> Result<Self, PagesError> {
+    fn new(name: &str, html: &str) -> Result<Self, PagesError> {
         // As browsers do before they hash an inline block.
         let html = html.replace("\r\n", "\n").replace('\r', "\n");
         let policy = policy(&html);
+        if policy.len() > LONGEST_POLICY {
+            return Err(PagesError(format!(
+                "{name} would have a Content-Security-Policy of {} bytes, over {LONGEST_POLICY}: use fewer inline style \
+                 and script blocks",
+                policy.len()
+            )));
+        }
         let hash = BASE64.encode(&Hash::hash(html.as_bytes())[..12]);
         let compressed =
-            gzip(html.as_bytes()).map_err(|error| PagesError(format!("a page cannot be compressed: {error}")))?;
-        let header = |text: String| HeaderValue::try_from(text).map_err(|error| PagesError(format!("a page: {error}")));
+            gzip(html.as_bytes()).map_err(|error| PagesError(format!("{name} cannot be compressed: {error}")))?;
+        let header = |text: String| HeaderValue::try_from(text).map_err(|error| PagesError(format!("{name}: {error}")));
         Ok(Self {
             policy: header(policy)?,
             identity: Body { bytes: html.into(), etag: header(format!("\"{hash}\""))? },
@@ -231,7 +318,7 @@ impl Page {
 
     /// The page in a content coding.
     #[must_use]
-    pub const fn body(&self, coding: Coding) -> &Body {
+    pub(crate) const fn body(&self, coding: Coding) -> &Body {
         match coding {
             Coding::Identity => &self.identity,
             Coding::Gzip => &self.gzip,
@@ -250,9 +337,8 @@ fn policy(html: &str) -> String {
     let mut policy =
         String::from("default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
     for (element, directive) in [("style", "style-src"), ("script", "script-src")] {
-        let mut hashes: Vec<_> =
-            inline_blocks(html, element).map(|block| BASE64.encode(Hash::hash(block.as_bytes()))).collect();
-        hashes.dedup();
+        let blocks: BTreeSet<_> = inline_blocks(html, element).collect();
+        let hashes: Vec<_> = blocks.into_iter().map(|block| BASE64.encode(Hash::hash(block.as_bytes()))).collect();
         if !hashes.is_empty() {
             policy.push_str(&format!("; {directive}"));
         }
@@ -306,7 +392,7 @@ fn contact_href(contact: &str) -> String {
     }
 }
 
-/// Seconds as people say them, rounded up: 300 is "5 minutes", 5400 is "90 minutes".
+/// Seconds in words, rounded up: 300 is "5 minutes", 5400 is "90 minutes".
 fn in_words(seconds: u32) -> String {
     let (number, unit) = match seconds {
         0..60 => (seconds, "second"),
@@ -323,27 +409,36 @@ fn to_the_second(time: Timestamp) -> String {
 
 // === impl PagesError ===
 
-impl PagesError {
-    fn of(error: &minijinja::Error) -> Self {
-        Self(format!("page {error}"))
+impl From<ReadError> for PagesError {
+    fn from(error: ReadError) -> Self {
+        Self(error.to_string())
     }
 }
 
-impl fmt::Display for PagesError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+impl From<minijinja::Error> for PagesError {
+    /// With file, line and column as far as they are known.
+    fn from(error: minijinja::Error) -> Self {
+        let name = error.name().unwrap_or("a page");
+        let line = error.line().map_or_else(String::new, |line| format!(":{line}"));
+        let before = error.template_source().zip(error.range()).and_then(|(text, range)| text.get(..range.start));
+        let column = before.map_or_else(String::new, |before| {
+            let in_line = before.rsplit('\n').next().unwrap_or_default();
+            format!(":{}", in_line.chars().count() + 1)
+        });
+        let what =
+            error.detail().map_or_else(|| error.kind().to_string(), |detail| format!("{}: {detail}", error.kind()));
+        Self(format!("{name}{line}{column}: {what}"))
     }
 }
-
-impl std::error::Error for PagesError {}
 
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+
+    use tempfile::TempDir;
+
     use super::*;
-    use crate::{
-        settings::{Files, Sources},
-        testing::TempDir,
-    };
+    use crate::settings::{Files, Sources};
 
     fn facts() -> Facts {
         let now = Timestamp::UNIX_EPOCH;
@@ -351,7 +446,7 @@ mod tests {
     }
 
     fn filled(dir: Option<&Path>, files: &[(&'static str, &str)]) -> Result<Bodies, PagesError> {
-        let settings = Sources::default().resolve(&Files::of(files)).unwrap();
+        let settings = Sources::default().resolve(&Files::from_pairs(files)).unwrap();
         Pages::load(dir)?.0.fill(&settings, &facts())
     }
 
@@ -360,7 +455,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_are_escaped() {
+    fn texts_are_escaped_on_pages() {
         let text = "<b>\"Tom\" & 'Ann'</b>";
         let bodies =
             filled(None, &[("MAINTENANCE_TITLE", text), ("MAINTENANCE_MESSAGE", text), ("MAINTENANCE_CONTACT", text)]);
@@ -404,12 +499,13 @@ mod tests {
 
     #[test]
     fn an_override_replaces_one_file_with_the_same_variables() {
-        let dir = TempDir::new();
-        dir.write(
-            "maintenance.html",
+        let dir = TempDir::new().unwrap();
+        fs::write(
+            dir.path().join("maintenance.html"),
             "<style>a</style><STYLE media=x>b</STYLE><script>c</script>{{ title }} {{ retry_after_text }}",
-        );
-        dir.write("maintenance.htm", "");
+        )
+        .unwrap();
+        fs::write(dir.path().join("maintenance.htm"), "").unwrap();
         let (_, unknown) = Pages::load(Some(dir.path())).unwrap();
         assert_eq!(unknown, ["maintenance.htm"]);
         let bodies = filled(Some(dir.path()), &[("MAINTENANCE_TITLE", "Moving")]).unwrap();
@@ -422,9 +518,10 @@ mod tests {
 
     #[test]
     fn an_inline_block_is_hashed_with_the_line_ends_of_a_browser() {
-        let dir = TempDir::new();
-        dir.write("maintenance.html", "<style>a\r\n{{ style }}</style>\r\n<script>b\rc</script>");
-        dir.write("style.css", "d\r\n");
+        let dir = TempDir::new().unwrap();
+        fs::write(dir.path().join("maintenance.html"), "<style>a\r\n{{ style }}</style>\r\n<script>b\rc</script>")
+            .unwrap();
+        fs::write(dir.path().join("style.css"), "d\r\n").unwrap();
         let bodies = filled(Some(dir.path()), &[]).unwrap();
         assert_eq!(html(&bodies.maintenance), "<style>a\nd\n</style>\n<script>b\nc</script>");
         let hash = |text: &str| format!("'sha256-{}'", BASE64.encode(Hash::hash(text.as_bytes())));
@@ -446,8 +543,8 @@ mod tests {
             ("admin.html", "reload_error"),
             ("admin.html", "not reload_error"),
         ] {
-            let dir = TempDir::new();
-            dir.write(name, &format!("{{% if {condition} %}}{{{{ typo }}}}{{% endif %}}"));
+            let dir = TempDir::new().unwrap();
+            fs::write(dir.path().join(name), format!("{{% if {condition} %}}{{{{ typo }}}}{{% endif %}}")).unwrap();
             let (pages, _) = Pages::load(Some(dir.path())).unwrap();
             let error = pages.rehearse(&settings, &facts()).unwrap_err().to_string();
             assert!(error.contains(&format!("{name}:1")), "{condition}: {error}");
@@ -458,14 +555,107 @@ mod tests {
     #[test]
     fn an_override_that_does_not_render_is_refused_by_name() {
         for (text, named) in [("{{ titel }}", "maintenance.html:1"), ("{% if %}", "maintenance.html:1")] {
-            let dir = TempDir::new();
-            dir.write("maintenance.html", text);
+            let dir = TempDir::new().unwrap();
+            fs::write(dir.path().join("maintenance.html"), text).unwrap();
             let error = filled(Some(dir.path()), &[]).unwrap_err().to_string();
             assert!(error.contains(named), "{error}");
         }
         let missing = Path::new("/nonexistent/pages");
         let error = filled(Some(missing), &[]).unwrap_err().to_string();
         assert!(error.starts_with("/nonexistent/pages cannot be read: "), "{error}");
+    }
+
+    #[test]
+    fn an_absurd_template_is_refused_and_never_ends_the_process() {
+        let chains = [
+            ("{{ 1", "+1", " }}", 5000),
+            ("{{ 1", " and 1", " }}", 5000),
+            ("{{ style", "~style", " }}", 5000),
+            ("{{ title", ".b", " }}", 5000),
+            ("{{ title", "[0]", " }}", 3300),
+            ("{{ title", "()", " }}", 3300),
+            ("{{ title", "|e", " }}", 5000),
+            ("{{ title", " is b", " }}", 5000),
+            ("{{ ", "-", "1 }}", 10_000),
+            ("{{ ", "not ", "1 }}", 10_000),
+            ("{% set ", "(", "a", 10_000),
+            ("{{ ", "(", "1 }}", 10_000),
+            ("{{ ", "[", "1 }}", 10_000),
+            ("{{ ", "{1:", "1 }}", 3300),
+            ("{% if contact %}", "{% elif contact %}", "{% endif %}", 2500),
+            ("", "{% if title %}", "", 2500),
+            ("{% set x=[] %}", "{% set x=[x] %}", "{{ x }}", 1240),
+        ];
+        let loops = [
+            "{% for i in range(100000) %}{% for j in range(100000) %}{% endfor %}{% endfor %}",
+            "{{ 'x' * 100000000 }}",
+            "{% set ns = namespace() %}{% set ns.x = ns %}{{ ns }}",
+            "{% for i in [1] recursive %}{{ loop([1]) }}{% endfor %}",
+        ];
+        let load = |text: &str| {
+            let dir = TempDir::new().unwrap();
+            fs::write(dir.path().join("404.html"), text).unwrap();
+            filled(Some(dir.path()), &[]).map(drop).map_err(|error| error.to_string())
+        };
+        for (before, link, after, count) in chains {
+            // Just within the bound on tokens: refused or not, there is stack enough.
+            let result = load(&format!("{before}{}{after}", link.repeat(count - 5)));
+            assert!(result.as_ref().err().is_none_or(|error| error.starts_with("404.html:1:")), "{link}: {result:?}");
+            let error = load(&format!("{before}{}{after}", link.repeat(50_000))).unwrap_err();
+            assert!(error.starts_with("404.html has more than 10000 tokens: "), "{link}: {error}");
+        }
+        for text in loops {
+            let error = load(text).unwrap_err();
+            assert!(error.starts_with("404.html:1:"), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_page_may_become_as_large_as_1_mib() {
+        let dir = TempDir::new().unwrap();
+        fs::write(dir.path().join("index.html"), "x".repeat(LARGEST_PAGE - 4096) + "{{ title }}").unwrap();
+        let fill = |title: usize| {
+            let bodies = filled(Some(dir.path()), &[("MAINTENANCE_TITLE", &"x".repeat(title))]);
+            bodies.map(|it| it.index.body(Coding::Identity).bytes.len()).map_err(|error| error.to_string())
+        };
+        assert_eq!(fill(4096), Ok(LARGEST_PAGE));
+        assert_eq!(fill(4097), Err("index.html becomes larger than 1024 KiB".into()));
+    }
+
+    #[test]
+    fn a_policy_that_clients_would_refuse_is_refused_by_name() {
+        let dir = TempDir::new().unwrap();
+        let fill = |blocks: usize| {
+            let blocks: String = (0..blocks).map(|number| format!("<style>{number}</style>")).collect();
+            fs::write(dir.path().join("index.html"), blocks + "<style>0</style><style></style>").unwrap();
+            filled(Some(dir.path()), &[]).map(drop).map_err(|error| error.to_string())
+        };
+        assert_eq!(fill(70), Ok(()));
+        let error = fill(100).unwrap_err();
+        assert!(error.starts_with("index.html would have a Content-Security-Policy of 5"), "{error}");
+        assert!(error.ends_with(" bytes, over 4096: use fewer inline style and script blocks"), "{error}");
+    }
+
+    #[test]
+    fn a_mistake_is_named_with_file_line_and_column() {
+        for (text, message) in [
+            ("é\n  {{ titel }}", "404.html:2:6: undefined value: `titel` is undefined"),
+            ("{% if %}", "404.html:1:7: syntax error: unexpected end of block"),
+            ("{{ title|nothing }}", "404.html:1:10: unknown filter: filter nothing is unknown"),
+            ("{{ 'abc", "404.html:1:8: syntax error: unexpected end of string"),
+        ] {
+            let dir = TempDir::new().unwrap();
+            fs::write(dir.path().join("404.html"), text).unwrap();
+            assert_eq!(filled(Some(dir.path()), &[]).unwrap_err().to_string(), message);
+        }
+    }
+
+    #[test]
+    fn a_named_pipe_in_place_of_a_page_is_refused_by_name() {
+        let dir = TempDir::new().unwrap();
+        assert!(Command::new("mkfifo").arg(dir.path().join("index.html")).status().unwrap().success());
+        let error = filled(Some(dir.path()), &[]).unwrap_err().to_string();
+        assert!(error.ends_with("/index.html is not a regular file"), "{error}");
     }
 
     #[test]
@@ -485,7 +675,7 @@ mod tests {
     }
 
     #[test]
-    fn seconds_are_said_as_people_do() {
+    fn seconds_are_put_into_words() {
         for (seconds, words) in [
             (1, "1 second"),
             (59, "59 seconds"),

@@ -96,7 +96,8 @@ impl Watch {
             log.event(Level::Info, &format!("{MAINTENANCE_MODE} changed: {} -> {}", was.as_str(), is.as_str()));
         }
         if new.maintenance_mode.is_on().is_none() {
-            let message = format!("{MAINTENANCE_MODE} is {:?}: it may be true or false", new.maintenance_mode.as_str());
+            let value = new.maintenance_mode.as_str();
+            let message = format!("invalid {MAINTENANCE_MODE} {value:?}: expected true or false");
             log.event(Level::Warn, &message);
         }
         let changed = |name: &&str| *name != MAINTENANCE_MODE && files.get(name) != old_files.get(name);
@@ -146,7 +147,7 @@ mod tests {
         let environment = [("TIER".into(), tier.into()), (MAINTENANCE_MODE.into(), environment_mode.into())];
         let sources = Sources::default().with_environment(environment).unwrap();
         let mut start = Start::load(sources, "pod".into(), Timestamp::UNIX_EPOCH).unwrap();
-        start.inputs.files = Files::of(files);
+        start.inputs.files = Files::from_pairs(files);
         let settings = start.inputs.sources.resolve(&start.inputs.files).unwrap();
         start.snapshot = Snapshot::new(settings, &start.inputs.pages, &start.inputs.facts).unwrap();
         let metrics = Metrics::new(start.snapshot.settings.tier);
@@ -159,7 +160,7 @@ mod tests {
 
     impl World {
         fn take(&mut self, files: &[(&'static str, &str)], second: i64) {
-            self.watch.take(Ok(Files::of(files)), Timestamp::from_second(second).unwrap());
+            self.watch.take(Ok(Files::from_pairs(files)), Timestamp::from_second(second).unwrap());
         }
         fn is_on(&self) -> Option<bool> {
             self.watch.shared.current.load().settings.maintenance_mode.is_on()
@@ -203,7 +204,7 @@ mod tests {
         assert_eq!((world.is_on(), world.counts()), (Some(false), (1, 1)));
         let events = world.events();
         let failures =
-            events.matches("reload failed, the last good settings stay: MAINTENANCE_MODE is \\\"on\\\"").count();
+            events.matches("reload failed, the last good settings stay: invalid MAINTENANCE_MODE \\\"on\\\"").count();
         assert_eq!(failures, 1, "{events}");
     }
 
@@ -238,7 +239,7 @@ mod tests {
         assert!(world.admin_page().contains("&lt;on&gt;"), "{}", world.admin_page());
         world.take(&[("RETRY_AFTER", "soon")], 180);
         assert_eq!(world.counts(), (2, 1));
-        assert!(world.admin_page().contains("RETRY_AFTER is &quot;soon&quot;"), "{}", world.admin_page());
+        assert!(world.admin_page().contains("invalid RETRY_AFTER &quot;soon&quot;"), "{}", world.admin_page());
         let events = world.events();
         assert_eq!(
             events.matches("MAINTENANCE_MODE changed").count(),

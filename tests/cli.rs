@@ -3,7 +3,11 @@
 
 mod common;
 
-use std::{io, net::TcpListener, process::Output};
+use std::{
+    fs, io,
+    net::TcpListener,
+    process::{self, Output},
+};
 
 use common::{Dir, Server, command};
 
@@ -20,12 +24,20 @@ fn refused(arguments: &[&str], status: i32, message: &str) {
 }
 
 #[test]
-fn what_is_wrong_is_named() {
-    refused(&["--maintenance-mode=on"], 64, r#"MAINTENANCE_MODE is "on" in the flag: it may be true or false"#);
-    refused(&["--colour", "red"], 64, "there is no flag --colour");
-    refused(&["--health-path=/"], 64, r#"HEALTH_PATH is "/" in the flag: it may be an absolute path"#);
-    refused(&["--tier=admin", "--standby=true"], 64, "STANDBY is true and TIER is admin");
-    refused(&["serve"], 64, "\"serve\" is not understood");
+fn what_cannot_be_used_is_named_in_one_line() {
+    refused(
+        &["--maintenance-mode=on"],
+        64,
+        r#"invalid MAINTENANCE_MODE "on" (from the flag --maintenance-mode): expected true or false"#,
+    );
+    refused(&["--colour", "red"], 64, "invalid flag --colour: expected one that --help lists");
+    refused(
+        &["--health-path=/"],
+        64,
+        r#"invalid HEALTH_PATH "/" (from the flag --health-path): expected an absolute path"#,
+    );
+    refused(&["--tier=admin", "--standby=true"], 64, r#"invalid STANDBY "true": expected false where TIER is admin"#);
+    refused(&["serve"], 64, r#"invalid argument "serve": expected"#);
     refused(&["--pages-dir=/nonexistent"], 64, "PAGES_DIR: /nonexistent cannot be read");
     refused(&["--config-dir=/nonexistent"], 64, "CONFIG_DIR: /nonexistent cannot be read");
     let pages = Dir::new();
@@ -33,13 +45,22 @@ fn what_is_wrong_is_named() {
     refused(&["--pages-dir", pages.str()], 64, "maintenance.html:1");
     pages.write("maintenance.html", r#"{% if users_mode == "maintenance" %}{{ typo }}{% endif %}"#);
     refused(&["--pages-dir", pages.str()], 64, "maintenance.html:1");
+    pages.write("maintenance.html", &format!("{{{{ 1{} }}}}", "+1".repeat(500_000)));
+    refused(&["--pages-dir", pages.str()], 64, "maintenance.html has more than 10000 tokens");
     let config = Dir::new();
     config.write("RETRY_AFTER", "soon");
-    refused(&["--config-dir", config.str()], 64, r#"RETRY_AFTER is "soon" in the config directory"#);
+    refused(
+        &["--config-dir", config.str()],
+        64,
+        r#"invalid RETRY_AFTER "soon" (from the config directory): expected whole seconds"#,
+    );
+    fs::remove_file(config.path().join("RETRY_AFTER")).unwrap();
+    assert!(process::Command::new("mkfifo").arg(config.path().join("RETRY_AFTER")).status().unwrap().success());
+    refused(&["--config-dir", config.str()], 64, "/RETRY_AFTER is not a regular file");
 }
 
 #[test]
-fn the_status_is_told_even_where_the_line_cannot_be() {
+fn the_exit_status_is_right_though_stderr_is_closed() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let listen = format!("--listen={}", taken.local_addr().unwrap());
     for (argument, status) in [("--tier=users", 64), (&listen, 1)] {
@@ -58,7 +79,7 @@ fn a_port_in_use_is_one_line() {
 }
 
 #[test]
-fn a_good_file_stands_before_a_wrong_environment() {
+fn a_good_file_beats_a_wrong_flag() {
     let config = Dir::new();
     config.write("MAINTENANCE_MODE", "true");
     let server = Server::start(&["--maintenance-mode=on", "--config-dir", config.str()]);
@@ -66,13 +87,13 @@ fn a_good_file_stands_before_a_wrong_environment() {
 }
 
 #[test]
-fn a_probe_tells_by_its_exit_status() {
+fn a_probe_answers_by_its_exit_status() {
     let server = Server::start(&["--maintenance-mode=true"]);
     let status = |path: &str| run(&["probe", &format!("http://{}{path}", server.management)]).status.code();
     assert_eq!(status("/livez"), Some(0));
     assert_eq!(status("/readyz"), Some(1));
     assert_eq!(status("/readyz?exclude=maintenance"), Some(0));
-    refused(&["probe", "https://localhost/"], 64, "it may be http://HOST[:PORT]/PATH or tcp://HOST:PORT");
+    refused(&["probe", "https://localhost/"], 64, "invalid URL \"https://localhost/\": expected http://HOST");
 }
 
 #[test]
@@ -95,9 +116,9 @@ fn the_documentation_has_every_setting_as_the_help_has_it() {
     while let (Some(name), Some(what), Some(rest)) = (lines.next(), lines.next(), lines.next()) {
         let (name, live) = name.strip_suffix(", live").map_or((name, ""), |name| (name, "yes"));
         let name = name.rsplit(' ').next().unwrap();
-        let (may_be, default) = rest.trim().split_once("; default ").unwrap();
+        let (expected, default) = rest.trim().split_once("; default ").unwrap();
         let default = if default == "none" { default.to_owned() } else { format!("`{}`", default.trim_matches('"')) };
-        let row = format!("| `{name}` | {default} | {live} | {may_be} | {} |", what.trim());
+        let row = format!("| `{name}` | {default} | {live} | {expected} | {} |", what.trim());
         let row = row.replace("|  |", "| |");
         assert!(documented.replace("|  |", "| |").contains(&row), "docs/configuration.md lacks {row}");
         settings += 1;

@@ -12,13 +12,13 @@ use std::{
 use common::{Client, Server, eventually};
 
 #[test]
-fn one_line_of_json_a_request_and_none_for_probes() {
+fn each_request_is_one_line_of_json_and_probes_are_left_out() {
     let server = Server::start(&["--maintenance-mode=true"]);
     let mut client = Client::to(server.main);
     client.ask("GET /livez HTTP/1.1\r\nHost: a\r\n\r\n");
     client.ask("GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n");
-    let request =
-        "GET /a%20b?secret=1 HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 192.0.2.1\r\nUser-Agent: \"x\"\\\r\n\r\n";
+    let request = "GET /a%20b?secret=1 HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 192.0.2.1\r\n\
+                   X-Forwarded-For: 192.0.2.2\r\nUser-Agent: \"x\"\\\r\n\r\n";
     let bytes = client.ask(request).body.len();
     let line = server.out().await_line("/a%20b");
     let (time, rest) = line.strip_prefix("{\"time\":\"").unwrap().split_at(24);
@@ -27,7 +27,7 @@ fn one_line_of_json_a_request_and_none_for_probes() {
     assert_eq!(
         before,
         format!(
-            "\",\"tier\":\"user\",\"peer\":\"127.0.0.1\",\"forwarded_for\":\"192.0.2.1\",\"method\":\"GET\",\
+            "\",\"tier\":\"user\",\"peer\":\"127.0.0.1\",\"forwarded_for\":\"192.0.2.1, 192.0.2.2\",\"method\":\"GET\",\
              \"path\":\"/a%20b\",\"status\":503,\"bytes\":{bytes},"
         )
     );
@@ -36,7 +36,7 @@ fn one_line_of_json_a_request_and_none_for_probes() {
 }
 
 #[test]
-fn the_format_is_text_or_none_where_asked() {
+fn the_log_format_may_be_text_or_off() {
     let server = Server::start(&["--log-format=text"]);
     server.get("/");
     assert!(server.out().await_line("GET /").contains(" user 127.0.0.1 \"-\" \"GET /\" 200 "));

@@ -47,14 +47,17 @@ fn a_configmap_is_followed_through_the_link_that_the_kubelet_swaps() {
 }
 
 #[test]
-fn what_cannot_be_used_changes_nothing_and_is_told_once() {
+fn a_setting_that_cannot_be_used_changes_nothing_and_is_logged_once() {
     let dir = Dir::new();
     dir.write("MAINTENANCE_MODE", "true");
     let server = Server::start(&["--config-dir", dir.str()]);
     dir.write("MAINTENANCE_MODE", "on");
     eventually("the failure is counted", || server.metric("config_reload_failures_total") == 1);
     let line = server.err().await_line("reload failed");
-    assert!(line.contains(r#"MAINTENANCE_MODE is \"on\" in the config directory: it may be true or false"#), "{line}");
+    assert!(
+        line.contains(r#"invalid MAINTENANCE_MODE \"on\" (from the config directory): expected true or false"#),
+        "{line}"
+    );
     fs::remove_dir_all(dir.path()).unwrap();
     eventually("the missing directory is counted", || server.metric("config_reload_failures_total") == 2);
     assert_eq!(server.get("/").status, 503);

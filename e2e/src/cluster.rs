@@ -306,14 +306,14 @@ fn authority(url: &str) -> Outcome<String> {
         Some(rest) if !rest.is_empty() && !rest.contains('/') => {
             Ok(if rest.contains(':') { rest.to_owned() } else { format!("{rest}:80") })
         }
-        _ => Err(Failure(format!("E2E_INGRESS is \"{url}\": it may be http://HOST or http://HOST:PORT"))),
+        _ => Err(Failure(format!("invalid E2E_INGRESS \"{url}\": expected http://HOST or http://HOST:PORT"))),
     }
 }
 
 /// Fails unless the image has a tag, which is no port of its registry.
 fn check_image(image: &str) -> Outcome<()> {
     let tagged = image.rsplit_once(':').is_some_and(|(_, tag)| !tag.contains('/'));
-    ensure!(tagged, "E2E_IMAGE is \"{image}\": it may be REPOSITORY:TAG");
+    ensure!(tagged, "invalid E2E_IMAGE \"{image}\": expected REPOSITORY:TAG");
     Ok(())
 }
 

@@ -177,7 +177,7 @@ fn choose(arguments: &[String]) -> Outcome<Vec<&'static Case>> {
     let find = |argument: &String| {
         CASES.iter().find(|case| case.number.to_string() == *argument).ok_or_else(|| {
             Failure(format!(
-                "\"{argument}\" is no case: it may be a number from 1 to {} (--list tells more)",
+                "invalid case \"{argument}\": expected a number from 1 to {} (--list tells more)",
                 CASES.len()
             ))
         })

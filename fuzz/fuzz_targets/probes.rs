@@ -12,7 +12,7 @@ use maintenance_mode_fuzz::assert_one_line;
 const NAMES: [&str; 3] = ["ping", "shutdown", "maintenance"];
 
 /// Whatever a client asks, in bytes.
-const LONGEST_REPORT: usize = 1024;
+const LONGEST_REPORT: usize = 4096;
 
 fuzz_target!(|query: &[u8]| -> Corpus {
     let Ok(query) = str::from_utf8(query) else { return Corpus::Reject };

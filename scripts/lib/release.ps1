@@ -76,14 +76,14 @@ function Get-Object([string] $Object) {
 function Initialize-Release([string] $Script) {
     $script:me = $Script
     # No validation of the parameters, which would hold for what the scripts find themselves too.
-    if ($Url -and $Url -notmatch '^https?://.') { Write-Misuse "-Url is ""$Url"": it may be an address that begins with http:// or https://" }
-    if ($AdminUrl -and $AdminUrl -notmatch '^https?://.') { Write-Misuse "-AdminUrl is ""$AdminUrl"": it may be an address that begins with http:// or https://" }
+    if ($Url -and $Url -notmatch '^https?://.') { Write-Misuse "invalid -Url ""$Url"": expected an address that begins with http:// or https://" }
+    if ($AdminUrl -and $AdminUrl -notmatch '^https?://.') { Write-Misuse "invalid -AdminUrl ""$AdminUrl"": expected an address that begins with http:// or https://" }
     if ($HostHeader -and -not $Url) { Write-Misuse '-HostHeader goes with -Url' }
     if ($AdminHostHeader -and -not $AdminUrl) { Write-Misuse '-AdminHostHeader goes with -AdminUrl' }
     $script:client = $env:KUBECTL
     if (-not $client) { $script:client = 'kubectl', 'oc' | Where-Object { Get-Command $_ -ErrorAction SilentlyContinue } | Select-Object -First 1 }
     if (-not $client) { Write-Failure 'neither kubectl nor oc is on PATH: install one of them, or name it in KUBECTL' }
-    if (-not (Get-Command $client -ErrorAction SilentlyContinue)) { Write-Failure "KUBECTL is ""$client"": there is no such program" }
+    if (-not (Get-Command $client -ErrorAction SilentlyContinue)) { Write-Failure "invalid KUBECTL ""$client"": expected a program that is there" }
     # An alias of that name means something else in Windows PowerShell.
     $script:curl = (Get-Command curl -CommandType Application -ErrorAction SilentlyContinue | Select-Object -First 1).Source
     $script:labels = "app.kubernetes.io/name=maintenance-mode,app.kubernetes.io/instance=$Release"

@@ -40,16 +40,16 @@ parse() {
     case $1 in
       -h | --help) usage; exit 0 ;;
       --dry-run | --force)
-        case " $flags " in *" $1 "*) ;; *) misuse "\"$1\" is not understood" ;; esac
+        case " $flags " in *" $1 "*) ;; *) misuse "invalid argument \"$1\"" ;; esac
         if [ "$1" = --force ]; then force=yes; else dry_run=yes; fi
         shift
         continue ;;
       --timeout)
-        case " $flags " in *' --timeout '*) ;; *) misuse "\"$1\" is not understood" ;; esac
-        [ -n "${2:-}" ] || misuse "$1 lacks its value" ;;
+        case " $flags " in *' --timeout '*) ;; *) misuse "invalid argument \"$1\"" ;; esac
+        [ -n "${2:-}" ] || misuse "invalid $1: expected a value after it" ;;
       -n | --namespace | -r | --release | --context | --url | --host | --admin-url | --admin-host)
-        [ -n "${2:-}" ] || misuse "$1 lacks its value" ;;
-      *) misuse "\"$1\" is not understood" ;;
+        [ -n "${2:-}" ] || misuse "invalid $1: expected a value after it" ;;
+      *) misuse "invalid argument \"$1\"" ;;
     esac
     case $1 in
       -n | --namespace) namespace=$2 ;;
@@ -63,21 +63,21 @@ parse() {
     esac
     shift 2
   done
-  case $timeout in *[!0-9]*) misuse "--timeout is \"$timeout\": it may be a whole number of seconds" ;; esac
+  case $timeout in *[!0-9]*) misuse "invalid --timeout \"$timeout\": expected whole seconds" ;; esac
   is_url --url "$url"
   is_url --admin-url "$admin_url"
   [ -z "$host" ] || [ -n "$url" ] || misuse "--host goes with --url"
   [ -z "$admin_host" ] || [ -n "$admin_url" ] || misuse "--admin-host goes with --admin-url"
   client=${KUBECTL:-$(command -v kubectl || command -v oc || true)}
   [ -n "$client" ] || die "neither kubectl nor oc is on PATH: install one of them, or name it in KUBECTL"
-  command -v "$client" >/dev/null || die "KUBECTL is \"$client\": there is no such program"
+  command -v "$client" >/dev/null || die "invalid KUBECTL \"$client\": expected a program that is there"
   labels="app.kubernetes.io/name=maintenance-mode,app.kubernetes.io/instance=$release"
 }
 
 is_url() { # OPTION VALUE
   case $2 in
     '' | http://?* | https://?*) ;;
-    *) misuse "$1 is \"$2\": it may be an address that begins with http:// or https://" ;;
+    *) misuse "invalid $1 \"$2\": expected an address that begins with http:// or https://" ;;
   esac
 }
 

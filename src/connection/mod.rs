@@ -13,7 +13,7 @@ use std::{
     net::SocketAddr,
     pin::{Pin, pin},
     task::{Context, Poll},
-    time::{Duration, SystemTime},
+    time::{Duration, Instant as StdInstant, SystemTime},
 };
 
 use bytes::Bytes;
@@ -57,8 +57,8 @@ pub(crate) trait Handler: Send + Sync + 'static {
     /// How long it has from there to the end of its first head.
     const FIRST_HEAD_TIME: Duration;
 
-    /// The response to a request's head.
-    fn handle(&self, request: &Request<Incoming>, peer: SocketAddr) -> Response<Full<Bytes>>;
+    /// The response to a request's head, which was read by `start`.
+    fn handle(&self, request: &Request<Incoming>, peer: SocketAddr, start: StdInstant) -> Response<Full<Bytes>>;
 
     /// Called for input that was rejected before it was a request.
     fn refused(&self, refusal: Refusal);
@@ -164,11 +164,12 @@ impl<H: Handler> Connection<'_, H> {
         let Self { stream, peer, slot, handler, heeds } = self;
         let flow = Flow::default();
         let service = service_fn(|request: Request<Incoming>| {
-            let mut response = handler.handle(&request, *peer);
+            let start = StdInstant::now();
+            let mut response = handler.handle(&request, *peer, start);
             if slot.is_closing() {
                 answer::close(&mut response);
             }
-            slot.answered();
+            slot.answered(start);
             flow.answered(!request.body().is_end_stream());
             future::ready(Ok::<_, Infallible>(response))
         });
@@ -282,7 +283,7 @@ mod tests {
     impl Handler for NotFound {
         const FIRST_BYTE_TIME: Duration = Duration::from_secs(10);
         const FIRST_HEAD_TIME: Duration = Duration::from_secs(10);
-        fn handle(&self, _: &Request<Incoming>, _: SocketAddr) -> Response<Full<Bytes>> {
+        fn handle(&self, _: &Request<Incoming>, _: SocketAddr, _: StdInstant) -> Response<Full<Bytes>> {
             Answer::NotFound.into_response(false)
         }
         fn refused(&self, _: Refusal) {}

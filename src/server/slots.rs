@@ -165,7 +165,12 @@ impl Slots {
     }
 
     fn now(&self) -> u64 {
-        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX >> 2)
+        self.at(Instant::now())
+    }
+
+    fn at(&self, time: Instant) -> u64 {
+        let since = time.saturating_duration_since(self.start);
+        since.as_secs() * 1000 + u64::from(since.subsec_millis())
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Arc<State>>> {
@@ -196,12 +201,12 @@ impl Slot {
         more == 0 || self.slots.unfinished.fetch_add(more, Ordering::Relaxed) + more <= UNFINISHED_HEADS
     }
 
-    /// An answer has been made: the head is no unfinished one any more.
-    pub(crate) fn answered(&self) {
+    /// An answer has been made at that time: the head is no unfinished one any more.
+    pub(crate) fn answered(&self, at: Instant) {
         let large = self.give_back();
         self.was_large.store(large, Ordering::Relaxed);
         if self.state.doing().0 != Doing::Stalled {
-            self.idles_since(self.slots.now());
+            self.idles_since(self.slots.at(at));
         }
     }
 
@@ -425,14 +430,14 @@ mod tests {
     async fn the_drain_tells_those_that_idle_and_the_others_once_they_do() {
         let (slots, taken) = full(3).await;
         let [new, idle, asking] = &taken[..] else { panic!() };
-        idle.answered();
-        asking.answered();
+        idle.answered(Instant::now());
+        asking.answered(Instant::now());
         assert!(asking.received(1));
         slots.drain();
         assert!(is_told(idle).await && !is_told(asking).await && !is_told(new).await);
         assert!(!idle.is_closing(), "no room is needed");
         asking.keeps(0);
-        new.answered();
+        new.answered(Instant::now());
         assert!(is_told(asking).await && is_told(new).await);
     }
 
@@ -452,7 +457,7 @@ mod tests {
         assert!(!one_more.received(share));
         drop(one_more);
         let another = slots.take().await;
-        holds[0].answered();
+        holds[0].answered(Instant::now());
         assert!(holds[0].is_to_be_small() && another.received(64 * 1024));
         another.keeps(64 * 1024);
         holds.clear();

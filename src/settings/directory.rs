@@ -6,20 +6,16 @@
 
 use std::{
     collections::BTreeMap,
-    fmt, fs,
-    io::{self, Read as _},
+    fs, io,
     path::{Path, PathBuf},
 };
 
 use super::table::TABLE;
+use crate::files::{self, ReadError};
 
 /// The live settings that a directory holds: names to trimmed, non-empty texts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Files(BTreeMap<&'static str, String>);
-
-/// Why a directory could not be read, as a sentence that names the directory or file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ReadError(String);
 
 /// A larger file is a mistake, not a setting.
 const LARGEST_FILE: u64 = 64 * 1024;
@@ -27,29 +23,23 @@ const LARGEST_FILE: u64 = 64 * 1024;
 /// How often a read may start over; the kubelet swaps at most once in some seconds.
 const TRIES: usize = 5;
 
-enum Failure {
-    /// Something is not there: it may have gone away while it was read.
-    Gone(ReadError),
-    Error(ReadError),
-}
-
 /// Reads every live setting in `dir`, all of one generation. A name that has no file is simply missing.
 ///
 /// # Errors
 /// The directory or one of the files cannot be read, is no regular file, is too large or is not UTF-8; or
 /// the directory changed during each of 5 tries.
 pub fn read(dir: &Path) -> Result<Files, ReadError> {
-    let mut last = ReadError(format!("{} changed in each of {TRIES} reads", dir.display()));
+    let mut last = ReadError::new(dir, &format!("changed in each of {TRIES} reads"));
     for _ in 0..TRIES {
         let generation = generation(dir);
         let files = read_generation(&generation);
         let moved = self::generation(dir) != generation;
         match files {
             Ok(files) if !moved => return Ok(files),
-            // Of one generation: it is not there, rather than not there any more.
-            Err(Failure::Gone(error)) if !moved => last = error,
-            Ok(_) | Err(Failure::Gone(_)) => {}
-            Err(Failure::Error(error)) => return Err(error),
+            Err(error) if !error.is_missing() => return Err(error),
+            // Removed while it was being read, or never there: the next try decides.
+            Err(error) if !moved => last = error,
+            Ok(_) | Err(_) => {}
         }
     }
     Err(last)
@@ -60,34 +50,18 @@ fn generation(dir: &Path) -> PathBuf {
     fs::read_link(dir.join("..data")).map_or_else(|_| dir.to_owned(), |target| dir.join(target))
 }
 
-fn read_generation(dir: &Path) -> Result<Files, Failure> {
+fn read_generation(dir: &Path) -> Result<Files, ReadError> {
+    let of_dir = |error: io::Error| ReadError::from_io(dir, &error);
     let mut files = BTreeMap::new();
-    for entry in fs::read_dir(dir).map_err(|error| Failure::of(dir, &error))? {
-        let name = entry.map_err(|error| Failure::of(dir, &error))?.file_name();
+    for entry in fs::read_dir(dir).map_err(of_dir)? {
+        let name = entry.map_err(of_dir)?.file_name();
         let Some(setting) = TABLE.iter().find(|it| it.live && name == *it.name) else { continue };
-        let text = read_file(&dir.join(setting.name))?;
+        let text = files::read(&dir.join(setting.name), LARGEST_FILE)?;
         if !text.trim().is_empty() {
             files.insert(setting.name, text.trim().to_owned());
         }
     }
     Ok(Files(files))
-}
-
-fn read_file(path: &Path) -> Result<String, Failure> {
-    let wrong = |what: &str| Failure::Error(ReadError(format!("{} {what}", path.display())));
-    // Asked before it is opened: opening a named pipe would wait for a writer.
-    let metadata = fs::metadata(path).map_err(|error| Failure::of(path, &error))?;
-    if !metadata.is_file() {
-        return Err(wrong("is not a regular file"));
-    }
-    let mut bytes = Vec::new();
-    fs::File::open(path)
-        .and_then(|file| file.take(LARGEST_FILE + 1).read_to_end(&mut bytes))
-        .map_err(|error| Failure::of(path, &error))?;
-    if bytes.len() as u64 > LARGEST_FILE {
-        return Err(wrong("is larger than 64 KiB"));
-    }
-    String::from_utf8(bytes).map_err(|_| wrong("is not UTF-8"))
 }
 
 // === impl Files ===
@@ -100,62 +74,36 @@ impl Files {
     }
 
     #[cfg(test)]
-    pub(crate) fn of(pairs: &[(&'static str, &str)]) -> Self {
+    pub(crate) fn from_pairs(pairs: &[(&'static str, &str)]) -> Self {
         let trimmed = pairs.iter().map(|(name, text)| (*name, text.trim().to_owned()));
         Self(trimmed.filter(|(_, text)| !text.is_empty()).collect())
     }
 }
 
-// === impl Failure ===
-
-impl Failure {
-    fn of(path: &Path, error: &io::Error) -> Self {
-        match error.kind() {
-            io::ErrorKind::NotFound => Self::Gone(ReadError::of(path, error)),
-            _ => Self::Error(ReadError::of(path, error)),
-        }
-    }
-}
-
-// === impl ReadError ===
-
-impl ReadError {
-    fn of(path: &Path, error: &io::Error) -> Self {
-        Self(format!("{} cannot be read: {error}", path.display()))
-    }
-}
-
-impl fmt::Display for ReadError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for ReadError {}
-
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::symlink;
+    use std::{os::unix::fs::symlink, process::Command};
+
+    use tempfile::TempDir;
 
     use super::*;
-    use crate::testing::TempDir;
 
     #[test]
-    fn reads_live_settings_and_nothing_else() {
-        let dir = TempDir::new();
-        dir.write("MAINTENANCE_MODE", " true\n");
-        dir.write("RETRY_AFTER", "\n");
-        dir.write("LISTEN", "[::]:1");
-        dir.write("notes.txt", "x");
-        assert_eq!(read(dir.path()), Ok(Files::of(&[("MAINTENANCE_MODE", "true")])));
+    fn only_live_settings_are_read() {
+        let dir = TempDir::new().unwrap();
+        fs::write(dir.path().join("MAINTENANCE_MODE"), " true\n").unwrap();
+        fs::write(dir.path().join("RETRY_AFTER"), "\n").unwrap();
+        fs::write(dir.path().join("LISTEN"), "[::]:1").unwrap();
+        fs::write(dir.path().join("notes.txt"), "x").unwrap();
+        assert_eq!(read(dir.path()), Ok(Files::from_pairs(&[("MAINTENANCE_MODE", "true")])));
     }
 
     #[test]
-    fn follows_the_link_that_the_kubelet_swaps() {
-        let dir = TempDir::new();
+    fn the_link_that_the_kubelet_swaps_is_followed() {
+        let dir = TempDir::new().unwrap();
         for (generation, mode) in [("..1", "false"), ("..2", "true")] {
             fs::create_dir(dir.path().join(generation)).unwrap();
-            dir.write(&format!("{generation}/MAINTENANCE_MODE"), mode);
+            fs::write(dir.path().join(format!("{generation}/MAINTENANCE_MODE")), mode).unwrap();
         }
         symlink("..1", dir.path().join("..data")).unwrap();
         symlink("..data/MAINTENANCE_MODE", dir.path().join("MAINTENANCE_MODE")).unwrap();
@@ -166,14 +114,14 @@ mod tests {
     }
 
     #[test]
-    fn never_mixes_two_generations_while_they_are_swapped() {
+    fn two_generations_are_never_mixed_while_they_are_swapped() {
         use std::sync::atomic::{AtomicBool, Ordering};
-        let dir = TempDir::new();
+        let dir = TempDir::new().unwrap();
         let swap = |number: u32| {
             let generation = format!("..{number}");
             fs::create_dir(dir.path().join(&generation)).unwrap();
-            dir.write(&format!("{generation}/MAINTENANCE_TITLE"), &number.to_string());
-            dir.write(&format!("{generation}/MAINTENANCE_MESSAGE"), &number.to_string());
+            fs::write(dir.path().join(format!("{generation}/MAINTENANCE_TITLE")), number.to_string()).unwrap();
+            fs::write(dir.path().join(format!("{generation}/MAINTENANCE_MESSAGE")), number.to_string()).unwrap();
             symlink(&generation, dir.path().join("..data_tmp")).unwrap();
             fs::rename(dir.path().join("..data_tmp"), dir.path().join("..data")).unwrap();
             if number > 0 {
@@ -199,8 +147,8 @@ mod tests {
     }
 
     #[test]
-    fn names_what_cannot_be_read() {
-        let dir = TempDir::new();
+    fn a_directory_or_file_that_cannot_be_read_is_named() {
+        let dir = TempDir::new().unwrap();
         let missing = dir.path().join("missing");
         let error = read(&missing).unwrap_err().to_string();
         assert!(error.starts_with(&format!("{} cannot be read: No such file", missing.display())), "{error}");
@@ -208,14 +156,11 @@ mod tests {
         symlink("nowhere", &link).unwrap();
         let error = read(dir.path()).unwrap_err().to_string();
         assert!(error.starts_with(&format!("{} cannot be read: No such file", link.display())), "{error}");
-        fs::remove_file(link).unwrap();
-        dir.write("RETRY_AFTER", &"1".repeat(64 * 1024 + 1));
-        assert!(read(dir.path()).unwrap_err().to_string().ends_with("RETRY_AFTER is larger than 64 KiB"));
-        fs::remove_file(dir.path().join("RETRY_AFTER")).unwrap();
-        fs::create_dir(dir.path().join("RETRY_AFTER")).unwrap();
+        fs::remove_file(&link).unwrap();
+        assert!(Command::new("mkfifo").arg(&link).status().unwrap().success());
         assert!(read(dir.path()).unwrap_err().to_string().ends_with("RETRY_AFTER is not a regular file"));
-        fs::remove_dir(dir.path().join("RETRY_AFTER")).unwrap();
-        fs::write(dir.path().join("RETRY_AFTER"), b"\xff").unwrap();
-        assert!(read(dir.path()).unwrap_err().to_string().ends_with("RETRY_AFTER is not UTF-8"));
+        fs::remove_file(&link).unwrap();
+        fs::write(&link, "1".repeat(64 * 1024 + 1)).unwrap();
+        assert!(read(dir.path()).unwrap_err().to_string().ends_with("RETRY_AFTER is larger than 64 KiB"));
     }
 }

@@ -10,10 +10,11 @@ mod table;
 use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
 pub use self::{
-    directory::{Files, ReadError, read},
+    directory::{Files, read},
     sources::{Invalid, Origin, Sources},
     table::{MAINTENANCE_MODE, Setting, TABLE, find, help},
 };
+pub use crate::files::ReadError;
 
 /// Everything an operator can set, parsed. Made by [`Sources::resolve`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,7 +71,7 @@ pub enum Switch {
     On,
     /// `false`.
     Off,
-    /// Neither: the text as it stands. Only the admin tier, which merely shows it, goes on with such a value.
+    /// Neither: the text itself. Only the admin tier, which merely shows it, accepts such a value.
     Unreadable(String),
 }
 
@@ -88,7 +89,7 @@ pub enum LogFormat {
 // === impl Settings ===
 
 impl Settings {
-    /// What stands before any default is parsed; no field of it is ever seen.
+    /// Placeholders, each replaced when its default is parsed.
     fn blank() -> Self {
         let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
         Self {

@@ -1,4 +1,4 @@
-//! Where the text of a setting comes from, and which text rules.
+//! Where the text of a setting comes from, and which of several is used.
 
 use std::{collections::BTreeMap, ffi::OsString, fmt, path::PathBuf};
 
@@ -14,7 +14,7 @@ pub struct Sources {
     environment: BTreeMap<&'static str, String>,
 }
 
-/// Where a value stands.
+/// Where a value comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// A file in `CONFIG_DIR`.
@@ -23,12 +23,14 @@ pub enum Origin {
     Flag,
     /// An environment variable.
     Environment,
-    /// Nowhere: the default rules.
+    /// The setting is unset: its default.
     Default,
 }
 
-/// A value that is not what it may be: one sentence that names the setting, the value and what it may be.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A setting or flag that cannot be used: one sentence that names it, its value, where that comes from and what is
+/// expected.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("invalid {0}")]
 pub struct Invalid(String);
 
 /// As many characters of a wrong value as an error repeats.
@@ -63,14 +65,14 @@ impl Sources {
         let setting = TABLE
             .iter()
             .find(|it| it.flag().as_deref() == Some(flag))
-            .ok_or_else(|| Invalid(format!("there is no flag --{flag}: --help lists them")))?;
+            .ok_or_else(|| Invalid(format!("flag --{flag}: expected one that --help lists")))?;
         if self.flags.insert(setting.name, value).is_some() {
-            return Err(Invalid(format!("--{flag} is given twice")));
+            return Err(Invalid(format!("flag --{flag}: expected once, and given twice")));
         }
         Ok(self)
     }
 
-    /// The text that rules for a setting, and where it stands. `None`: it is unset and has no default.
+    /// The text that is used for a setting, and where it comes from. `None`: it is unset and has no default.
     #[must_use]
     pub fn ruling<'a>(&'a self, setting: &Setting, files: &'a Files) -> Option<(&'a str, Origin)> {
         let file = setting.live.then(|| files.get(setting.name)).flatten();
@@ -96,7 +98,7 @@ impl Sources {
     /// Parses every setting.
     ///
     /// # Errors
-    /// The first value that is not what it may be, or two that exclude each other. The admin tier only shows
+    /// The first value that is not what is expected, or two that exclude each other. The admin tier only shows
     /// `MAINTENANCE_MODE`, so a wrong one is no error there.
     pub fn resolve(&self, files: &Files) -> Result<Settings, Invalid> {
         let mut settings = Settings::blank();
@@ -108,7 +110,7 @@ impl Sources {
             }
         }
         if settings.standby && settings.tier == Tier::Admin {
-            return Err(Invalid("STANDBY is true and TIER is admin: only the user tier may stand by".into()));
+            return Err(Invalid("STANDBY \"true\": expected false where TIER is admin".into()));
         }
         Ok(settings)
     }
@@ -130,26 +132,19 @@ impl fmt::Display for Origin {
 // === impl Invalid ===
 
 impl Invalid {
-    /// `setting`'s value in `origin` is not what it may be.
+    /// `setting`'s value, which comes from `origin`, is not what is expected.
     #[must_use]
     pub fn new(setting: &Setting, origin: Origin, value: &str) -> Self {
-        let Setting { name, may_be, .. } = setting;
-        if setting.secret {
-            return Self(format!("{name} in {origin} is wrong (its value is not shown): it may be {may_be}"));
-        }
+        let Setting { name, expected, .. } = setting;
+        let Some(flag) = setting.flag() else {
+            return Self(format!("{name} (from {origin}, not shown): expected {expected}"));
+        };
+        let flag = if origin == Origin::Flag { format!(" --{flag}") } else { String::new() };
         let shown: String = value.chars().take(VALUE_SHOWN).collect();
         let cut = if shown.len() < value.len() { "..." } else { "" };
-        Self(format!("{name} is {shown:?}{cut} in {origin}: it may be {may_be}"))
+        Self(format!("{name} {shown:?}{cut} (from {origin}{flag}): expected {expected}"))
     }
 }
-
-impl fmt::Display for Invalid {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Invalid {}
 
 #[cfg(test)]
 mod tests {
@@ -182,7 +177,7 @@ mod tests {
         assert_eq!(sources.resolve(&Files::default()).unwrap().retry_after, 1);
         let sources = sources.with_flag("retry-after", "2".into()).unwrap();
         assert_eq!(sources.resolve(&Files::default()).unwrap().retry_after, 2);
-        let files = Files::of(&[("RETRY_AFTER", "3"), ("MAX_CONNECTIONS", "9")]);
+        let files = Files::from_pairs(&[("RETRY_AFTER", "3"), ("MAX_CONNECTIONS", "9")]);
         let settings = sources.resolve(&files).unwrap();
         assert_eq!(settings.retry_after, 3);
         assert_eq!(settings.max_connections, 7, "only a live setting may come from a file");
@@ -191,13 +186,13 @@ mod tests {
     #[test]
     fn an_empty_value_is_as_if_unset_and_white_space_is_trimmed() {
         let sources = environment(&[("RETRY_AFTER", " 60\n"), ("MAINTENANCE_MODE", "  ")]);
-        let settings = sources.resolve(&Files::of(&[("RETRY_AFTER", " \n")])).unwrap();
+        let settings = sources.resolve(&Files::from_pairs(&[("RETRY_AFTER", " \n")])).unwrap();
         assert_eq!(settings.retry_after, 60);
         assert_eq!(settings.maintenance_mode, Switch::Off);
     }
 
     #[test]
-    fn a_wrong_value_is_named_with_what_it_may_be() {
+    fn a_wrong_value_is_named_with_what_is_expected() {
         for (name, value) in [
             ("MAINTENANCE_MODE", "TRUE"),
             ("MAINTENANCE_MODE", "1"),
@@ -214,16 +209,31 @@ mod tests {
             ("HEALTH_PATH", "/lb?x"),
         ] {
             let error = environment(&[(name, value)]).resolve(&Files::default()).unwrap_err().to_string();
-            let may_be = find(name).unwrap().may_be;
-            assert_eq!(error, format!("{name} is {value:?} in the environment: it may be {may_be}"));
+            let expected = find(name).unwrap().expected;
+            assert_eq!(error, format!("invalid {name} {value:?} (from the environment): expected {expected}"));
         }
     }
 
     #[test]
-    fn a_long_wrong_value_is_cut() {
+    fn a_wrong_value_is_named_with_where_it_comes_from() {
+        let invalid = |sources: &Sources, files| sources.resolve(&Files::from_pairs(files)).unwrap_err().to_string();
+        let sources = environment(&[("RETRY_AFTER", "soon")]);
+        let expected = "expected whole seconds from 1 to 31536000";
+        assert_eq!(invalid(&sources, &[]), format!("invalid RETRY_AFTER \"soon\" (from the environment): {expected}"));
+        let sources = sources.with_flag("retry-after", "later".into()).unwrap();
+        let of_flag = format!("invalid RETRY_AFTER \"later\" (from the flag --retry-after): {expected}");
+        assert_eq!(invalid(&sources, &[]), of_flag);
+        let of_file = format!("invalid RETRY_AFTER \"never\" (from the config directory): {expected}");
+        assert_eq!(invalid(&sources, &[("RETRY_AFTER", "never")]), of_file);
+        let error = Invalid::new(find("TIER").unwrap(), Origin::Default, "").to_string();
+        assert_eq!(error, "invalid TIER \"\" (from the default): expected user or admin");
+    }
+
+    #[test]
+    fn a_long_wrong_value_is_cut_in_its_error() {
         let error = environment(&[("TIER", &"é".repeat(5000))]).resolve(&Files::default()).unwrap_err();
         assert!(error.to_string().len() < 400, "{error}");
-        assert!(error.to_string().contains("\"... in the environment"), "{error}");
+        assert!(error.to_string().contains("\"... (from the environment): "), "{error}");
     }
 
     #[test]
@@ -236,16 +246,17 @@ mod tests {
     #[test]
     fn the_admin_tier_cannot_stand_by() {
         let error = environment(&[("TIER", "admin"), ("STANDBY", "true")]).resolve(&Files::default()).unwrap_err();
-        assert_eq!(error.to_string(), "STANDBY is true and TIER is admin: only the user tier may stand by");
+        assert_eq!(error.to_string(), "invalid STANDBY \"true\": expected false where TIER is admin");
         assert!(environment(&[("TIER", "admin"), ("STANDBY", "false")]).resolve(&Files::default()).is_ok());
     }
 
     #[test]
     fn flags_that_are_unknown_or_given_twice_are_refused() {
         let error = Sources::default().with_flag("colour", "red".into()).unwrap_err();
-        assert_eq!(error.to_string(), "there is no flag --colour: --help lists them");
+        assert_eq!(error.to_string(), "invalid flag --colour: expected one that --help lists");
         let once = Sources::default().with_flag("tier", "user".into()).unwrap();
-        assert_eq!(once.with_flag("tier", "admin".into()).unwrap_err().to_string(), "--tier is given twice");
+        let error = once.with_flag("tier", "admin".into()).unwrap_err();
+        assert_eq!(error.to_string(), "invalid flag --tier: expected once, and given twice");
     }
 
     #[test]
@@ -255,12 +266,12 @@ mod tests {
             default: None,
             live: false,
             secret: true,
-            may_be: "a token",
+            expected: "a token",
             help: "",
             parse: |_, _| None,
         };
         assert_eq!(secret.flag(), None);
         let error = Invalid::new(&secret, Origin::Environment, "hunter2").to_string();
-        assert_eq!(error, "TOKEN in the environment is wrong (its value is not shown): it may be a token");
+        assert_eq!(error, "invalid TOKEN (from the environment, not shown): expected a token");
     }
 }

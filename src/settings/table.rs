@@ -4,21 +4,21 @@ use std::{fmt::Write as _, net::SocketAddr, path::PathBuf, time::Duration};
 
 use super::{LogFormat, Settings, Switch, Tier};
 
-/// One setting: how it is named, what it may be, and how its text becomes a field of [`Settings`].
+/// One setting: how it is named, which values it takes, and how its text becomes a field of [`Settings`].
 pub struct Setting {
     /// The environment variable, and the file in `CONFIG_DIR` of a live setting.
     pub name: &'static str,
-    /// The text that rules where nothing else does.
+    /// The text that is used where the setting is unset.
     pub default: Option<&'static str>,
     /// Whether it may change while the server runs.
     pub live: bool,
     /// A secret has no flag, and its value is never printed.
     pub secret: bool,
-    /// What the value may be, to end the sentence "it may be ...".
-    pub may_be: &'static str,
+    /// Which values it takes, to end the sentence "expected ...".
+    pub expected: &'static str,
     /// What it is for, in one line.
     pub help: &'static str,
-    /// Parses a trimmed, non-empty text into its field. `None`: it is not what it may be.
+    /// Parses a trimmed, non-empty text into its field. `None`: it is not what is expected.
     pub(super) parse: fn(&mut Settings, &str) -> Option<()>,
 }
 
@@ -35,14 +35,14 @@ pub const MAINTENANCE_MODE: &str = "MAINTENANCE_MODE";
 
 const SECONDS_A_YEAR: u32 = 31_536_000;
 
-/// Every setting, in the order in which they are parsed: `TIER` stands before what depends on it.
+/// Every setting, in the order in which they are parsed: `TIER` comes before what depends on it.
 pub static TABLE: &[Setting] = &[
     Setting {
         name: "LISTEN",
         default: Some("[::]:8080"),
         live: false,
         secret: false,
-        may_be: "an IP address and a port, as in [::]:8080 or 127.0.0.1:8080",
+        expected: "an IP address and a port, as in [::]:8080 or 127.0.0.1:8080",
         help: "where users come in; [::] takes IPv4 too",
         parse: |s, text| address(text).map(|it| s.listen = it),
     },
@@ -51,7 +51,7 @@ pub static TABLE: &[Setting] = &[
         default: Some("[::]:9090"),
         live: false,
         secret: false,
-        may_be: "an IP address and a port, as in [::]:9090 or 127.0.0.1:9090",
+        expected: "an IP address and a port, as in [::]:9090 or 127.0.0.1:9090",
         help: "/metrics and the probes; the kubelet asks here; never behind a public route",
         parse: |s, text| address(text).map(|it| s.management_listen = it),
     },
@@ -60,7 +60,7 @@ pub static TABLE: &[Setting] = &[
         default: Some("user"),
         live: false,
         secret: false,
-        may_be: "user or admin",
+        expected: "user or admin",
         help: "whom this server is for; maintenance touches the user tier only",
         parse: |s, text| Tier::parse(text).map(|it| s.tier = it),
     },
@@ -69,7 +69,7 @@ pub static TABLE: &[Setting] = &[
         default: None,
         live: false,
         secret: false,
-        may_be: "a directory that can be read",
+        expected: "a directory that can be read",
         help: "a directory of live settings, one file each, read again every second",
         parse: |s, text| {
             s.config_dir = Some(PathBuf::from(text));
@@ -81,7 +81,7 @@ pub static TABLE: &[Setting] = &[
         default: None,
         live: false,
         secret: false,
-        may_be: "a directory that can be read",
+        expected: "a directory that can be read",
         help: "a directory whose files replace the embedded pages of the same names; read at start",
         parse: |s, text| {
             s.pages_dir = Some(PathBuf::from(text));
@@ -93,7 +93,7 @@ pub static TABLE: &[Setting] = &[
         default: Some("false"),
         live: true,
         secret: false,
-        may_be: "true or false",
+        expected: "true or false",
         help: "whether users get the maintenance page",
         parse: |s, text| {
             s.maintenance_mode = Switch::parse(text);
@@ -105,7 +105,7 @@ pub static TABLE: &[Setting] = &[
         default: Some("false"),
         live: false,
         secret: false,
-        may_be: "true or false",
+        expected: "true or false",
         help: "whether this server stands by for another application: always in maintenance, and where users come in \
                every path is the page, the probes' too",
         parse: |s, text| Switch::parse(text).is_on().map(|it| s.standby = it),
@@ -115,7 +115,7 @@ pub static TABLE: &[Setting] = &[
         default: None,
         live: false,
         secret: false,
-        may_be: "an absolute path without a query, other than /, as in /lb-health",
+        expected: "an absolute path without a query, other than /, as in /lb-health",
         help: "a path where users come in that answers 200 in either mode and 503 during shutdown, for a load balancer; \
                the user tier's alone",
         parse: |s, text| path(text).map(|it| s.health_path = Some(it)),
@@ -125,7 +125,7 @@ pub static TABLE: &[Setting] = &[
         default: Some("We’ll be right back"),
         live: true,
         secret: false,
-        may_be: "any text",
+        expected: "any text",
         help: "the heading of the maintenance page",
         parse: |s, text| text_into(&mut s.title, text),
     },
@@ -137,7 +137,7 @@ pub static TABLE: &[Setting] = &[
         ),
         live: true,
         secret: false,
-        may_be: "any text",
+        expected: "any text",
         help: "what the maintenance page tells users",
         parse: |s, text| text_into(&mut s.message, text),
     },
@@ -146,7 +146,7 @@ pub static TABLE: &[Setting] = &[
         default: None,
         live: true,
         secret: false,
-        may_be: "any text; a mail address, an https: address or a phone number becomes a link",
+        expected: "any text; a mail address, an https: address or a phone number becomes a link",
         help: "whom users may ask",
         parse: |s, text| text_into(&mut s.contact, text),
     },
@@ -155,7 +155,7 @@ pub static TABLE: &[Setting] = &[
         default: Some("300"),
         live: true,
         secret: false,
-        may_be: "a whole number of seconds from 1 to 31536000",
+        expected: "whole seconds from 1 to 31536000",
         help: "seconds after which users may try again",
         parse: |s, text| number(text, 1, SECONDS_A_YEAR).map(|it| s.retry_after = it),
     },
@@ -164,7 +164,7 @@ pub static TABLE: &[Setting] = &[
         default: Some("10"),
         live: false,
         secret: false,
-        may_be: "a whole number of seconds from 0 to 3600",
+        expected: "whole seconds from 0 to 3600",
         help: "seconds after SIGTERM in which new connections are still taken, until routers have noticed",
         parse: |s, text| seconds(text).map(|it| s.shutdown_delay = it),
     },
@@ -173,7 +173,7 @@ pub static TABLE: &[Setting] = &[
         default: Some("20"),
         live: false,
         secret: false,
-        may_be: "a whole number of seconds from 0 to 3600",
+        expected: "whole seconds from 0 to 3600",
         help: "seconds after that in which open connections may end",
         parse: |s, text| seconds(text).map(|it| s.shutdown_timeout = it),
     },
@@ -182,7 +182,7 @@ pub static TABLE: &[Setting] = &[
         default: Some("4096"),
         live: false,
         secret: false,
-        may_be: "a whole number from 1 to 1000000",
+        expected: "a whole number from 1 to 1000000",
         help: "users' connections at once; at the limit, those that wait for a first byte are closed first, then idle ones",
         parse: |s, text| number(text, 1, 1_000_000).map(|it| s.max_connections = it as usize),
     },
@@ -191,7 +191,7 @@ pub static TABLE: &[Setting] = &[
         default: Some("json"),
         live: false,
         secret: false,
-        may_be: "json, text or off",
+        expected: "json, text or off",
         help: "the access log on stdout: one line a request, probes left out",
         parse: |s, text| LogFormat::parse(text).map(|it| s.log_format = it),
     },
@@ -215,7 +215,7 @@ pub fn help() -> String {
         let _ = write!(
             text,
             "  {flag}{}{live}\n      {}\n      {}; default {default}\n",
-            setting.name, setting.help, setting.may_be
+            setting.name, setting.help, setting.expected
         );
     }
     text

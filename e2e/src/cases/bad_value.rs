@@ -111,7 +111,7 @@ async fn a_pod_that_starts(release: &Release<'_>) -> Outcome<String> {
         return Err(Failure(format!("a pod with a malformed value should print one line, but prints:\n{log}")));
     };
     let clear = ["MAINTENANCE_MODE", "yes, please", "true", "false"].iter().all(|word| line.contains(word));
-    ensure!(clear, "the line should name the setting, the value and what it may be: {line}");
+    ensure!(clear, "the line should name the setting, the value and what is expected: {line}");
     release.rolled_out("admin", ROLLOUT).await?.success()?;
     let admin = release.admin("/admin").await?;
     ensure!(admin.status == 200, "an admin pod that started with a malformed value answers {}", admin.status);

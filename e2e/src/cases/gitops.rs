@@ -37,7 +37,7 @@ fn why_not(told: &str, server: &str) -> Outcome<Option<String>> {
             "could not run: ARGOCD_SERVER is not set. `ci/airgap/argocd up` starts an Argo CD on this machine; E2E_ARGOCD=none says that there is to be none".to_owned(),
         )),
         ("", _) => Ok(None),
-        _ => Err(Failure(format!("E2E_ARGOCD is \"{told}\": it may be none, or unset"))),
+        _ => Err(Failure(format!("invalid E2E_ARGOCD \"{told}\": expected none, or unset"))),
     }
 }
 

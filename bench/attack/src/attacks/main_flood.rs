@@ -1,0 +1,59 @@
+//! Strangers on the main port must not make others wait.
+
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use crate::Outcome;
+use crate::client::GET;
+use crate::flood::Flood;
+use crate::honest::{Asking, Honest, ms};
+use crate::report::{Report, seconds};
+use crate::server::Binary;
+
+pub(super) const NAME: &str = "main-flood";
+
+const TIME: Duration = Duration::from_secs(15);
+const BOUND: Duration = Duration::from_millis(100);
+
+pub(super) async fn attack(binary: &Binary) -> Outcome<Report> {
+    let mut report = Report::new(
+        NAME,
+        format!(
+            "for {}, 1,000 clients that keep opening one-byte connections to the main port, 500 new a second; \
+             meanwhile 8 honest clients, half of them on a new connection for each request",
+            seconds(TIME)
+        ),
+    );
+    for limit in [512, 4096] {
+        let server = binary.launch().set("MAX_CONNECTIONS", limit.to_string()).start().await?;
+        let flood = Flood::start(server.main);
+        sleep(Duration::from_secs(2)).await;
+        let honest = Honest::start(Asking {
+            address: server.main,
+            request: GET,
+            status: 503,
+            body: None,
+            kept: 4,
+            new: 4,
+            pause: Duration::from_millis(20),
+        });
+        sleep(TIME).await;
+        let opened = flood.opened();
+        let measured = honest.stop().await?;
+        let p99 = measured.permille(990);
+        report.must(
+            format!("MAX_CONNECTIONS={limit}: 99 of 100 honest requests are answered within 100 ms"),
+            format!(
+                "p50 {}, p99 {}, the slowest {}; {} of {} unanswered; {opened} connections were opened",
+                ms(measured.permille(500)),
+                ms(p99),
+                ms(measured.slowest()),
+                measured.unanswered.len(),
+                measured.asked()
+            ),
+            p99 < BOUND && measured.asked() > 0,
+        );
+    }
+    Ok(report)
+}

@@ -1,0 +1,58 @@
+//! Strangers on the management port must not keep the kubelet's probes from their answers.
+
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use crate::Outcome;
+use crate::flood::Flood;
+use crate::honest::{Asking, Honest, ms};
+use crate::report::{Report, seconds};
+use crate::server::Binary;
+
+pub(super) const NAME: &str = "management-flood";
+
+const TIME: Duration = Duration::from_secs(20);
+/// As many probe at once, each 1 s after its last answer: with answers within 1 s, at least 100 probes in that time.
+const KUBELETS: usize = 10;
+const PROBES: usize = 100;
+
+pub(super) async fn attack(binary: &Binary) -> Outcome<Report> {
+    let mut report = Report::new(
+        NAME,
+        format!(
+            "for {}, 1,000 clients that keep opening one-byte connections to the management port, 500 new a second; \
+             meanwhile at least {PROBES} times GET /livez, each on a new connection, as the kubelet does",
+            seconds(TIME)
+        ),
+    );
+    let server = binary.launch().start().await?;
+    let flood = Flood::start(server.management);
+    // Until the flood is there.
+    sleep(Duration::from_secs(2)).await;
+    let probes = Honest::start(Asking {
+        address: server.management,
+        request: b"GET /livez HTTP/1.1\r\nHost: a\r\nUser-Agent: kube-probe/1.33\r\nConnection: close\r\n\r\n",
+        status: 200,
+        body: None,
+        kept: 0,
+        new: KUBELETS,
+        pause: Duration::from_secs(1),
+    });
+    sleep(TIME).await;
+    let opened = flood.opened();
+    let measured = probes.stop().await?;
+    drop(flood);
+    let (asked, within) = (measured.asked(), measured.answered_within(Duration::from_secs(1)));
+    report.must(
+        "every probe is answered 200 within 1 s",
+        format!(
+            "{within} of {asked} within 1 s, the slowest {}; {opened} connections were opened",
+            ms(measured.slowest())
+        ),
+        within == asked && asked >= PROBES,
+    );
+    report.figure("probes", asked);
+    report.figure("in time", within);
+    Ok(report)
+}

@@ -1,0 +1,67 @@
+//! 1,000 clients that keep opening connections, send one byte on each and say no more.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::interval;
+
+use crate::client::{Client, within};
+
+/// Connections that are open at once.
+const CLIENTS: usize = 1000;
+/// One new connection in that time: 500 a second.
+const EVERY: Duration = Duration::from_millis(2);
+
+/// A flood that lasts until this is dropped.
+pub(crate) struct Flood {
+    task: AbortHandle,
+    opened: Arc<AtomicUsize>,
+}
+
+// === impl Flood ===
+
+impl Flood {
+    pub(crate) fn start(address: SocketAddr) -> Self {
+        let opened = Arc::new(AtomicUsize::new(0));
+        let task = tokio::spawn(flood(address, opened.clone())).abort_handle();
+        Self { task, opened }
+    }
+
+    /// Connections that were opened so far.
+    pub(crate) fn opened(&self) -> usize {
+        self.opened.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Flood {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn flood(address: SocketAddr, opened: Arc<AtomicUsize>) {
+    let mut held = VecDeque::new();
+    let mut opening = JoinSet::new();
+    let mut tick = interval(EVERY);
+    loop {
+        tick.tick().await;
+        opening.spawn(within(Duration::from_secs(5), async move {
+            let mut client = Client::to(address).await?;
+            client.send(b"G").await?;
+            Ok(client)
+        }));
+        while let Some(client) = opening.try_join_next() {
+            if let Ok(Ok(client)) = client {
+                opened.fetch_add(1, Ordering::Relaxed);
+                held.push_back(client);
+            }
+        }
+        while held.len() > CLIENTS {
+            held.pop_front();
+        }
+    }
+}
