@@ -5,7 +5,7 @@
 
 use std::{fmt, sync::LazyLock};
 
-use http::{HeaderMap, Method, Version, header::HOST, request::Parts};
+use http::{HeaderMap, HeaderValue, Method, Version, header::HOST, request::Parts};
 use libfuzzer_sys::fuzz_target;
 use maintenance_mode::fuzzing::{MainPortInMemory, Talk};
 
@@ -24,8 +24,8 @@ struct Answer<'o> {
     status: u16,
     /// Names in lower case, and values; without those that are the connection's rather than the answer's.
     headers: Vec<(String, &'o str)>,
-    /// `Connection`.
-    connection: Option<&'o str>,
+    /// Whether it is the last on its connection.
+    closes: bool,
     body: &'o [u8],
 }
 
@@ -80,15 +80,15 @@ impl World {
             assert!(last.is_refusal() && last.body.is_empty(), "{last:?}");
         }
         for answer in answers.iter().rev().skip(1) {
-            assert_ne!(answer.connection, Some("close"), "an answer came after {answer:?}");
+            assert!(!answer.closes, "an answer came after {answer:?}");
         }
         let text = input.to_ascii_lowercase();
         let holds = |part: &[u8]| text.windows(part.len()).any(|it| it == part);
         if !holds(b"host") && !holds(b"http/1.0") {
             assert!(answers.iter().all(Answer::is_refusal), "no host, and yet {answers:?}");
         }
-        let begins = input.iter().position(|it| !b"\r\n".contains(it)).unwrap_or(input.len());
-        if input[begins..].windows(4).any(|it| it == b"\r\n\r\n") && !input.starts_with(HTTP_2) {
+        let first = &input[input.iter().position(|it| !b"\r\n".contains(it)).unwrap_or(input.len())..];
+        if first.windows(4).any(|it| it == b"\r\n\r\n") && !first.starts_with(HTTP_2) {
             assert!(!answers.is_empty(), "a whole head without an answer");
         }
         answers
@@ -140,13 +140,15 @@ fn answers(talk: &Talk) -> Vec<Answer<'_>> {
         let version = first.strip_prefix("HTTP/1.1 ").or_else(|| first.strip_prefix("HTTP/1.0 "));
         let status: u16 = version.and_then(|it| it.get(..3)?.parse().ok()).expect("a status");
         assert!(status >= 200, "no answer, but {head:?}");
-        let mut answer = Answer { status, headers: Vec::new(), connection: None, body: &[] };
+        let mut answer = Answer { status, headers: Vec::new(), closes: false, body: &[] };
         for line in lines {
             let (name, value) = line.split_once(": ").expect("a header");
             assert!(!value.contains(char::is_control), "{line:?}");
             answer.headers.push((name.to_ascii_lowercase(), value));
         }
-        answer.connection = answer.take_header("connection");
+        let connection = answer.take_header("connection");
+        answer.closes =
+            if first.starts_with("HTTP/1.1") { connection == Some("close") } else { connection != Some("keep-alive") };
         assert!(answer.take_header("date").is_some(), "{head:?}");
         let method = talk.requests.get(answers.len()).map(|it| &it.method);
         if status == 204 || status == 304 {
@@ -181,9 +183,7 @@ impl<'o> Answer<'o> {
 
     /// Whether it says that there was no request, and ends the connection.
     fn is_refusal(&self) -> bool {
-        matches!(self.status, 400 | 431)
-            && self.connection == Some("close")
-            && self.header("maintenance-mode").is_none()
+        matches!(self.status, 400 | 431) && self.closes && self.header("maintenance-mode").is_none()
     }
 }
 
@@ -196,14 +196,14 @@ impl PartialEq for Answer<'_> {
 
 impl fmt::Debug for Answer<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { status, headers, connection, body } = self;
-        write!(f, "{status} {headers:?}, connection {connection:?}, a body of {} bytes", body.len())
+        let Self { status, headers, closes, body } = self;
+        write!(f, "{status} {headers:?}, closes {closes}, a body of {} bytes", body.len())
     }
 }
 
 /// Whether a request may be answered by anything but 400: it has one `Host`, in which nothing stands that no host has.
 fn may_be_answered(request: &Parts) -> bool {
-    let mut hosts = request.headers.get_all(HOST).iter().map(|it| it.as_bytes());
+    let mut hosts = request.headers.get_all(HOST).iter().map(HeaderValue::as_bytes);
     match (hosts.next(), hosts.next()) {
         (None, _) => request.version == Version::HTTP_10,
         (Some(host), None) => host.iter().all(|it| it.is_ascii_graphic() && !b"@/?#\"\\<>^`{|}".contains(it)),

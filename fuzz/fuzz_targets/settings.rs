@@ -21,7 +21,7 @@ fuzz_target!(|input: &[u8]| {
     for text in input.split(|it| *it == 0).filter(|it| !it.is_empty()) {
         match text.iter().position(|it| *it == b'=') {
             Some(at) if text[0].is_ascii_uppercase() => {
-                environment.push((text_of(&text[..at]), text_of(&text[at + 1..])))
+                environment.push((text_of(&text[..at]), text_of(&text[at + 1..])));
             }
             _ => arguments.push(text_of(text)),
         }
