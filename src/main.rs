@@ -16,14 +16,17 @@ use maintenance_mode::{
     open_files, probe_client,
     server::Bound,
     shared::Shared,
-    signals::Signals,
+    signals::{self, Signals},
     start::Start,
     watch::Watch,
 };
 use tokio::{runtime, select};
 use tokio_util::sync::CancellationToken;
 
-/// How long the last line may take: a stderr that nobody reads is no reason to stay.
+/// How long the last lines of the log may take.
+const LAST_LINES: Duration = Duration::from_secs(1);
+
+/// How long they may take, and then the one that says what went wrong: a stderr that nobody reads is no reason to stay.
 const LAST_LINE: Duration = Duration::from_millis(200);
 
 fn main() -> ExitCode {
@@ -50,6 +53,7 @@ fn run(command: Command) -> Result<(), End> {
         Command::Help => return cli::print(&cli::usage()),
         Command::Version => return cli::print(cli::VERSION),
     };
+    signals::hold_back().map_err(End::failure)?;
     // 64 cores would start 64 workers, each with a malloc arena of its own.
     let workers = thread::available_parallelism().map_or(1, usize::from).min(4);
     let runtime = runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build();
@@ -62,7 +66,7 @@ fn run(command: Command) -> Result<(), End> {
         let log = Log::start(start.snapshot.settings.log_format, lost, io::stdout(), io::stderr());
         let (log, writer) = log.map_err(End::failure)?;
         let ended = serve(start, metrics, log, signals).await;
-        writer.finish();
+        writer.finish(if ended.is_ok() { LAST_LINES } else { LAST_LINE });
         ended
     })
 }

@@ -9,6 +9,7 @@ use std::{
     fs,
     io::{self, Write as _},
     path::Path,
+    sync::{Mutex, PoisonError},
     thread,
 };
 
@@ -310,7 +311,7 @@ impl Page {
             gzip(html.as_bytes()).map_err(|error| PagesError(format!("{name} cannot be compressed: {error}")))?;
         let header = |text: String| HeaderValue::try_from(text).map_err(|error| PagesError(format!("{name}: {error}")));
         Ok(Self {
-            policy: header(policy)?,
+            policy: HeaderValue::from_static(for_good(policy)),
             identity: Body { bytes: html.into(), etag: header(format!("\"{hash}\""))? },
             gzip: Body { bytes: compressed.into(), etag: header(format!("\"{hash}-gzip\""))? },
         })
@@ -330,6 +331,19 @@ fn gzip(bytes: &[u8]) -> io::Result<Vec<u8>> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
     encoder.write_all(bytes)?;
     encoder.finish()
+}
+
+/// The text, kept until the process ends, once: a header value that is never given back needs no count of the requests
+/// that use it, which all threads would share. What piles up is the policies that were ever in force, each at most
+/// [`LONGEST_POLICY`] bytes.
+fn for_good(text: String) -> &'static str {
+    static KEPT: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
+    let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    kept.get(text.as_str()).copied().unwrap_or_else(|| {
+        let text = text.leak();
+        kept.insert(text);
+        text
+    })
 }
 
 /// The strictest policy under which the page's own inline styles and scripts still work.

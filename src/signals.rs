@@ -2,9 +2,10 @@
 
 use std::io;
 
+use nix::sys::signal::{self, SigSet};
 use tokio::{
     select,
-    signal::unix::{Signal, SignalKind, signal},
+    signal::unix::{self, Signal, SignalKind},
 };
 
 /// The signals, registered.
@@ -15,20 +16,34 @@ pub struct Signals {
     hangup: Signal,
 }
 
+/// Lets them wait until they are registered, which needs a runtime: PID 1 ignores a signal that it has not registered,
+/// and any other process is killed by it. So this comes before all else, on the thread that registers them.
+///
+/// # Errors
+/// The kernel refuses.
+pub fn hold_back() -> io::Result<()> {
+    Ok(all().thread_block()?)
+}
+
+fn all() -> SigSet {
+    [signal::SIGTERM, signal::SIGINT, signal::SIGHUP].into_iter().collect()
+}
+
 // === impl Signals ===
 
 impl Signals {
-    /// Registers them, in a runtime: PID 1 ignores a signal that it has not registered, and any other process is killed
-    /// by it, so this comes before all else.
+    /// Registers them, in a runtime, and lets those come that were held back.
     ///
     /// # Errors
     /// The kernel refuses.
     pub fn register() -> io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hangup: signal(SignalKind::hangup())?,
-        })
+        let registered = Self {
+            terminate: unix::signal(SignalKind::terminate())?,
+            interrupt: unix::signal(SignalKind::interrupt())?,
+            hangup: unix::signal(SignalKind::hangup())?,
+        };
+        all().thread_unblock()?;
+        Ok(registered)
     }
 
     /// Returns when one of them comes.

@@ -174,7 +174,7 @@ mod tests {
             String::from_utf8(snapshot.bodies.admin.body(Coding::Identity).bytes.to_vec()).unwrap()
         }
         fn events(self) -> String {
-            self.writer.finish();
+            self.writer.finish(Duration::from_secs(1));
             String::from_utf8(self.events.0.lock().unwrap().clone()).unwrap()
         }
     }

@@ -180,18 +180,22 @@ impl<H: Handler> Connection<'_, H> {
             .max_header_size(LARGEST_HEAD)
             .serve_connection(wire, service);
         let mut told = pin!(slot.told_to_close());
-        let (mut due, mut answered) = (now + QUIET_TIME, false);
+        let (mut due, mut answered, mut asked) = (now + QUIET_TIME, false, false);
         let result = poll_fn(|context| {
             if let Poll::Ready(result) = connection.poll_without_shutdown(context) {
                 return Poll::Ready(Some(result));
             }
-            let told_to_close = *heeds && told.as_mut().poll(context).is_ready();
-            let mut quiet = told_to_close || slot.is_to_be_small();
-            while poll_due(timer.as_mut(), due, context).is_ready() {
-                due += QUIET_TIME;
-                let lately = flow.was_answered_lately();
-                answered |= lately;
-                quiet |= !lately;
+            let mut quiet = slot.is_to_be_small();
+            // Asked once, both wake this task; asking again before they have anything to say is for nothing.
+            if !asked || slot.is_told_to_close() || timer.is_elapsed() {
+                asked = true;
+                quiet |= *heeds && told.as_mut().poll(context).is_ready();
+                while poll_due(timer.as_mut(), due, context).is_ready() {
+                    due += QUIET_TIME;
+                    let lately = flow.was_answered_lately();
+                    answered |= lately;
+                    quiet |= !lately;
+                }
             }
             if quiet && flow.is_quiet() { Poll::Ready(None) } else { Poll::Pending }
         })

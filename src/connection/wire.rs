@@ -140,11 +140,9 @@ impl AsyncRead for Wire<'_> {
         let result = Pin::new(&mut *self.stream).poll_read(context, buffer);
         self.flow.waits.store(result.is_pending(), Ordering::Relaxed);
         let read = buffer.filled().len() - before;
-        if read > 0 {
-            if !self.slot.received(read) {
-                self.flow.refused.store(true, Ordering::Relaxed);
-                return Poll::Ready(Err(io::ErrorKind::OutOfMemory.into()));
-            }
+        if read > 0 && !self.slot.received(read) {
+            self.flow.refused.store(true, Ordering::Relaxed);
+            return Poll::Ready(Err(io::ErrorKind::OutOfMemory.into()));
         }
         result
     }

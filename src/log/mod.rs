@@ -1,4 +1,4 @@
-//! Logs: the access log on stdout, of the users' port alone, and events on stderr, one line each.
+//! Logs: the access log on stdout, of the main port alone, and events on stderr, one line each.
 //!
 //! Lines go through a bounded queue to one writer thread, so that a slow or closed pipe never blocks or
 //! panics a request: what does not fit, or cannot be written, is lost and counted.
@@ -22,10 +22,12 @@ use crate::settings::LogFormat;
 
 /// Lines that may wait for the writer.
 const QUEUE: usize = 4096;
-/// Lines that are written before a flush.
-const BATCH: usize = 256;
-/// How long the last lines may take at the end.
-const LAST_LINES: Duration = Duration::from_secs(1);
+/// Lines that are written at once.
+const BATCH: usize = QUEUE / 2;
+/// How long the writer sleeps after each batch, so that a busy server wakes it 200 times a second, not for each line.
+const GATHERING: Duration = Duration::from_millis(5);
+/// How often to try to hand in the end of a queue that is full.
+const TRY_AGAIN: Duration = Duration::from_millis(10);
 
 /// Where lines are handed in. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -117,12 +119,12 @@ impl Log {
 // === impl Writer ===
 
 impl Writer {
-    /// Waits until what was handed in so far is out, for a second at most, and ends the thread.
-    pub fn finish(self) {
-        let deadline = Instant::now() + LAST_LINES;
+    /// Waits until what was handed in so far is out, for `limit` at most, and ends the thread.
+    pub fn finish(self, limit: Duration) {
+        let deadline = Instant::now() + limit;
         // A full queue may yet get moving.
         while self.lines.try_send(Line::Last).is_err() && Instant::now() < deadline {
-            thread::sleep(LAST_LINES / 100);
+            thread::sleep(TRY_AGAIN);
         }
         // An error says that the thread has ended, which is what is waited for.
         let _ = self.done.recv_timeout(deadline.saturating_duration_since(Instant::now()));
@@ -143,6 +145,7 @@ fn write_all(mut queue: mpsc::Receiver<Line>, lost: &Counter, mut out: impl Writ
         }
         lost.inc_by(write_batch(&mut err, &events));
         lost.inc_by(write_batch(&mut out, &access));
+        thread::sleep(GATHERING);
     }
 }
 
@@ -249,7 +252,7 @@ mod tests {
         let (log, writer) = Log::start(LogFormat::Text, lost.clone(), Closed, sink.clone()).unwrap();
         write_access(&log);
         log.event(Level::Warn, "one\ntwo");
-        writer.finish();
+        writer.finish(Duration::from_secs(1));
         assert_eq!(lost.get(), 1);
         let text = String::from_utf8(sink.0.lock().unwrap().clone()).unwrap();
         assert!(text.ends_with("Z warn one\\u000atwo\n"), "{text}");

@@ -269,6 +269,11 @@ impl Slot {
         self.slots.count() > WARM || self.was_large.load(Ordering::Relaxed)
     }
 
+    /// Whether this connection is to close.
+    pub(crate) fn is_told_to_close(&self) -> bool {
+        self.state.close.is_cancelled()
+    }
+
     /// Returns once this connection is to close: to make room, or because the server ends and it has its answers.
     pub(crate) fn told_to_close(&self) -> WaitForCancellationFuture<'_> {
         self.state.close.cancelled()
