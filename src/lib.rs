@@ -58,6 +58,8 @@ mod answer;
 mod ask;
 mod connection;
 mod files;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod main_port;
 mod management_port;
 mod respond;

@@ -93,6 +93,15 @@ gobuild() {
   ) || die "$2 could not be built"
 }
 
+# crate NAME VERSION: install the program of a crate into the cache, once for each version.
+crate() {
+  built "$1" "$2" && return
+  command -v cargo >/dev/null || die "building $1 needs Rust: https://rustup.rs/"
+  say "building $1"
+  retry cargo install --quiet --locked --root "$cache" --version "=$2" "$1" >&2 || die "$1 could not be built"
+  echo "$2" >"$bin/$1.version"
+}
+
 built() { [ -x "$bin/$1" ] && [ "$(cat "$bin/$1.version" 2>/dev/null)" = "$2" ]; } # NAME STAMP
 
 # helm_of 3|4: the path of a Helm of that major version, which is built where PATH has none.

@@ -43,7 +43,7 @@ const IDLE_TIME: Duration = Duration::from_secs(620);
 const QUIET_TIME: Duration = Duration::from_secs(1);
 
 /// Users with large cookies should see the page; without a limit a head may grow to 417 kB.
-const LARGEST_HEAD: usize = 64 * 1024;
+pub(crate) const LARGEST_HEAD: usize = 64 * 1024;
 
 /// Closing with unread input makes the kernel send a reset, which discards the answer on its way. So input is read and
 /// thrown away for this long after our side is shut.
