@@ -1,6 +1,8 @@
 //! What a client asks for, read from a request's head. The only reader of client headers that bear on the
 //! answer.
 
+use std::net::Ipv6Addr;
+
 use http::{
     HeaderMap, HeaderValue, Method, Request, Version,
     header::{ACCEPT_ENCODING, HOST, IF_NONE_MATCH},
@@ -67,13 +69,22 @@ impl<'r> Ask<'r> {
     /// Reads a request's head; its body is never looked at.
     #[must_use]
     pub(crate) fn new<B>(request: &'r Request<B>) -> Self {
+        let (mut hosts, mut codings) = (Hosts::default(), Codings::default());
+        // Once through all: to look one up costs more than to pass by a dozen.
+        for (name, value) in request.headers() {
+            if name == HOST {
+                hosts.add(value);
+            } else if name == ACCEPT_ENCODING {
+                codings.add(value);
+            }
+        }
         Self {
-            has_host: has_host(request.version(), request.headers()),
+            has_host: hosts.are_right(request.version()),
             route: Route::from_path(request.uri().path()),
             verb: Verb::from_method(request.method()),
             path: request.uri().path(),
             query: request.uri().query().unwrap_or_default(),
-            coding: Coding::preferred(request.headers()),
+            coding: codings.best(),
             headers: request.headers(),
         }
     }
@@ -89,70 +100,73 @@ impl<'r> Ask<'r> {
     }
 }
 
-/// RFC 9112, 3.2: one valid `Host`, which HTTP/1.0 and HTTP/2 may leave out.
-fn has_host(version: Version, headers: &HeaderMap) -> bool {
-    let mut hosts = headers.get_all(HOST).iter();
-    match (hosts.next(), hosts.next()) {
-        (Some(host), None) => is_host(host.as_bytes()),
-        (None, _) => version != Version::HTTP_11,
-        (Some(_), Some(_)) => false,
+/// The `Host` headers.
+#[derive(Default)]
+struct Hosts {
+    number: usize,
+    invalid: bool,
+}
+
+impl Hosts {
+    fn add(&mut self, value: &HeaderValue) {
+        self.number += 1;
+        self.invalid |= !is_host(value.as_bytes());
+    }
+
+    /// RFC 9112, 3.2: one valid `Host`, which HTTP/1.0 and HTTP/2 may leave out.
+    fn are_right(&self, version: Version) -> bool {
+        !self.invalid && (self.number == 1 || (self.number == 0 && version != Version::HTTP_11))
     }
 }
 
 /// RFC 3986, 3.2.2 and 3.2.3: a host with or without a port. An empty one is valid.
 fn is_host(value: &[u8]) -> bool {
-    let (is_host, port) = match value {
-        [b'[', rest @ ..] => {
-            let Some(end) = rest.iter().position(|it| *it == b']') else { return false };
-            let (address, port) = (&rest[..end], &rest[end + 1..]);
-            let is_address = address.iter().all(|it| it.is_ascii_hexdigit() || matches!(it, b':' | b'.'));
-            (is_address && address.contains(&b':'), port)
+    let host = if value.first() == Some(&b'[') { after_address(value) } else { Some(after_name(value)) };
+    match host {
+        Some([] | [b':']) => true,
+        Some([b':', digits @ ..]) => {
+            digits.len() <= 5
+                && digits.iter().all(u8::is_ascii_digit)
+                && digits.iter().fold(0, |port, digit| port * 10 + u32::from(digit - b'0')) <= u32::from(u16::MAX)
         }
-        _ => {
-            let end = value.iter().position(|it| *it == b':').unwrap_or(value.len());
-            (is_name(&value[..end]), &value[end..])
-        }
-    };
-    is_host
-        && match port {
-            [] | [b':'] => true,
-            [b':', digits @ ..] => {
-                str::from_utf8(digits).is_ok_and(|it| !it.starts_with('+') && it.parse::<u16>().is_ok())
-            }
-            _ => false,
-        }
+        _ => false,
+    }
 }
 
-/// A name or an IPv4 address: unreserved, sub-delims and what is escaped by `%`.
-fn is_name(mut name: &[u8]) -> bool {
-    while let [first, rest @ ..] = name {
-        name = match (first, rest) {
-            (
-                b'a'..=b'z'
-                | b'A'..=b'Z'
-                | b'0'..=b'9'
-                | b'-'
-                | b'.'
-                | b'_'
-                | b'~'
-                | b'!'
-                | b'$'
-                | b'&'
-                | b'\''
-                | b'('
-                | b')'
-                | b'*'
-                | b'+'
-                | b','
-                | b';'
-                | b'=',
-                rest,
-            ) => rest,
-            (b'%', [high, low, rest @ ..]) if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => rest,
-            _ => return false,
+/// What comes after a name or an IPv4 address: unreserved, sub-delims and what is escaped by `%`.
+fn after_name(mut value: &[u8]) -> &[u8] {
+    while let [first, rest @ ..] = value {
+        value = match first {
+            b'a'..=b'z'
+            | b'A'..=b'Z'
+            | b'0'..=b'9'
+            | b'-'
+            | b'.'
+            | b'_'
+            | b'~'
+            | b'!'
+            | b'$'
+            | b'&'
+            | b'\''
+            | b'('
+            | b')'
+            | b'*'
+            | b'+'
+            | b','
+            | b';'
+            | b'=' => rest,
+            b'%' if rest.len() >= 2 && rest[..2].iter().all(u8::is_ascii_hexdigit) => &rest[2..],
+            _ => break,
         };
     }
-    true
+    value
+}
+
+/// What comes after an IPv6 address in brackets.
+fn after_address(value: &[u8]) -> Option<&[u8]> {
+    let end = value.iter().position(|it| *it == b']')?;
+    str::from_utf8(&value[1..end]).ok()?.parse::<Ipv6Addr>().ok()?;
+    Some(&value[end + 1..])
 }
 
 // === impl Route ===
@@ -182,28 +196,37 @@ impl Verb {
     }
 }
 
-// === impl Coding ===
+/// How much each content coding is liked, in thousandths, by the `Accept-Encoding` headers.
+#[derive(Default)]
+struct Codings {
+    gzip: Option<u32>,
+    identity: Option<u32>,
+    any: Option<u32>,
+}
 
-impl Coding {
-    /// RFC 9110, 12.5.3: gzip where it is accepted and identity is not liked better.
-    fn preferred(headers: &HeaderMap) -> Self {
-        let (mut gzip, mut identity, mut any) = (None, None, None);
-        let listed = headers.get_all(ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
-        for item in listed.flat_map(|value| value.split(',')) {
+impl Codings {
+    fn add(&mut self, value: &HeaderValue) {
+        for item in value.to_str().unwrap_or_default().split(',') {
             let mut parts = item.split(';').map(str::trim);
             let weight = match parts.next() {
-                Some(name) if name.eq_ignore_ascii_case("gzip") || name.eq_ignore_ascii_case("x-gzip") => &mut gzip,
-                Some(name) if name.eq_ignore_ascii_case("identity") => &mut identity,
-                Some("*") => &mut any,
+                Some(name) if name.eq_ignore_ascii_case("gzip") || name.eq_ignore_ascii_case("x-gzip") => {
+                    &mut self.gzip
+                }
+                Some(name) if name.eq_ignore_ascii_case("identity") => &mut self.identity,
+                Some("*") => &mut self.any,
                 _ => continue,
             };
             *weight = Some(parts.find_map(quality).unwrap_or(1000));
         }
+    }
+
+    /// RFC 9110, 12.5.3: gzip where it is accepted and identity is not liked better.
+    fn best(&self) -> Coding {
         // `*` stands for whatever is not mentioned, identity too.
-        let (gzip, identity) = (gzip.or(any).unwrap_or(0), identity.or(any));
+        let (gzip, identity) = (self.gzip.or(self.any).unwrap_or(0), self.identity.or(self.any));
         // Identity is acceptable unmentioned, but nothing says that it is liked. Where neither is wanted, it is sent all
         // the same: a page in a coding that was not asked for is better than none.
-        if gzip > 0 && gzip >= identity.unwrap_or(0) { Self::Gzip } else { Self::Identity }
+        if gzip > 0 && gzip >= identity.unwrap_or(0) { Coding::Gzip } else { Coding::Identity }
     }
 }
 
