@@ -183,7 +183,7 @@ pub static TABLE: &[Setting] = &[
         live: false,
         secret: false,
         expected: "a whole number from 1 to 1000000",
-        help: "users' connections at once; at the limit, those that wait for a first byte are closed first, then idle ones",
+        help: "connections to the main port at once; at the limit, room is made for new ones",
         parse: |s, text| number(text, 1, 1_000_000).map(|it| s.max_connections = it as usize),
     },
     Setting {
