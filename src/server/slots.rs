@@ -20,7 +20,7 @@ use tokio::{
 };
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 
-/// While no connection has made room, how often to choose another one.
+/// While every connection is being answered, how often to look whether one is not any more.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// A connection that was never answered is young for this long; output may wait this long for its client; and one
@@ -112,8 +112,8 @@ impl Slots {
             if let Ok(permit) = self.permits.clone().try_acquire_owned() {
                 break permit;
             }
-            self.make_room();
-            if let Ok(Ok(permit)) = timeout(LOOK_AGAIN, self.permits.clone().acquire_owned()).await {
+            let patience = if self.make_room() { Duration::from_millis(PATIENCE) } else { LOOK_AGAIN };
+            if let Ok(Ok(permit)) = timeout(patience, self.permits.clone().acquire_owned()).await {
                 break permit;
             }
         };
@@ -147,8 +147,8 @@ impl Slots {
         self.limit - self.permits.available_permits()
     }
 
-    /// Drops each connection that was told to close and has not, and tells one more.
-    fn make_room(&self) {
+    /// Drops each connection that was told to close and has not, and tells one more. Returns whether there is one.
+    fn make_room(&self) -> bool {
         let now = self.now();
         let open = self.lock();
         let (closing, staying): (Vec<_>, Vec<_>) =
@@ -157,11 +157,15 @@ impl Slots {
             state.abort();
         }
         let next = staying.into_iter().filter_map(|it| Some((it.turn(now)?, it))).min_by_key(|(turn, _)| *turn);
-        if let Some((_, state)) = next {
-            state.closing_since.store(now.max(1), Ordering::Relaxed);
-            // It takes no more output: there is nothing that it could still be told.
-            if state.doing().0 == Doing::Stalled { state.abort() } else { state.close.cancel() }
+        let Some((_, state)) = next else { return false };
+        state.closing_since.store(now.max(1), Ordering::Relaxed);
+        // It takes no more output: there is nothing that it could still be told.
+        if state.doing().0 == Doing::Stalled {
+            state.abort();
+        } else {
+            state.close.cancel();
         }
+        true
     }
 
     fn now(&self) -> u64 {
@@ -390,7 +394,7 @@ mod tests {
             open.push((place, slot, task));
         }
         for next in 0..order.len() {
-            slots.make_room();
+            assert!(slots.make_room());
             let mut gone = Vec::new();
             for (place, slot, task) in &open {
                 tokio::task::yield_now().await;
@@ -413,7 +417,7 @@ mod tests {
             set(&slot, doing, 5000);
             let task = tokio::spawn(future::pending::<()>());
             slot.served_by()(task.abort_handle());
-            slots.make_room();
+            assert!(slots.make_room());
             let told_at = slot.state.closing_since.load(Ordering::Relaxed);
             slot.state.closing_since.store(told_at - waits, Ordering::Relaxed);
             slots.make_room();
