@@ -162,6 +162,7 @@ impl<H: Handler> Connection<'_, H> {
     /// Talks HTTP, beginning with `rest`, until all that came is answered and it is time to wait.
     async fn talk(&mut self, rest: Bytes, mut timer: Pin<&mut Sleep>, now: Instant) -> Talked {
         let Self { stream, peer, slot, handler, heeds } = self;
+        let _warm = slot.warms_up();
         let flow = Flow::default();
         let service = service_fn(|request: Request<Incoming>| {
             let start = StdInstant::now();
@@ -186,7 +187,7 @@ impl<H: Handler> Connection<'_, H> {
             if let Poll::Ready(result) = connection.poll_without_shutdown(context) {
                 return Poll::Ready(Some(result));
             }
-            let mut quiet = slot.is_to_be_small();
+            let mut quiet = slot.cools_at_once();
             // Asked once, both wake this task; asking again before they have anything to say is for nothing.
             if !asked || slot.is_told_to_close() || timer.is_elapsed() {
                 asked = true;

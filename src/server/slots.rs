@@ -33,7 +33,7 @@ pub(crate) const SMALL_HEAD: usize = 8 * 1024;
 /// What all unfinished heads of a port may hold together, beyond [`SMALL_HEAD`] each. In bytes.
 const UNFINISHED_HEADS: usize = 16 * 1024 * 1024;
 
-/// With more connections than these, one that idles gives its buffers back at once, not only after a second.
+/// So many connections may keep their buffers for a while when they idle; others give theirs back at once.
 const WARM: usize = 128;
 
 /// The slots of a port.
@@ -46,6 +46,8 @@ pub(crate) struct Slots {
     draining: AtomicBool,
     /// What unfinished heads hold beyond [`SMALL_HEAD`] each.
     unfinished: AtomicUsize,
+    /// How many connections hold buffers.
+    warm: AtomicUsize,
     next: AtomicU64,
     gauge: Gauge<i64, AtomicI64>,
     start: Instant,
@@ -63,6 +65,10 @@ pub(crate) struct Slot {
     was_large: AtomicBool,
     _permit: OwnedSemaphorePermit,
 }
+
+/// A connection that holds buffers.
+#[derive(Debug)]
+pub(crate) struct Warm<'s>(&'s Slots);
 
 /// What the list knows of a connection.
 #[derive(Debug)]
@@ -100,6 +106,7 @@ impl Slots {
             open: Mutex::default(),
             draining: AtomicBool::new(false),
             unfinished: AtomicUsize::new(0),
+            warm: AtomicUsize::new(0),
             next: AtomicU64::new(0),
             gauge,
             start: Instant::now(),
@@ -268,9 +275,15 @@ impl Slot {
         self.state.doing().0 == Doing::New
     }
 
+    /// Counts it among those that hold buffers, until what is returned is dropped.
+    pub(crate) fn warms_up(&self) -> Warm<'_> {
+        self.slots.warm.fetch_add(1, Ordering::Relaxed);
+        Warm(&self.slots)
+    }
+
     /// Whether buffers are to be given back as soon as the connection idles, not only after a while.
-    pub(crate) fn is_to_be_small(&self) -> bool {
-        self.slots.count() > WARM || self.was_large.load(Ordering::Relaxed)
+    pub(crate) fn cools_at_once(&self) -> bool {
+        self.slots.warm.load(Ordering::Relaxed) > WARM || self.was_large.load(Ordering::Relaxed)
     }
 
     /// Whether this connection is to close.
@@ -289,6 +302,12 @@ impl Drop for Slot {
         self.give_back();
         self.slots.lock().remove(&self.number);
         self.slots.gauge.dec();
+    }
+}
+
+impl Drop for Warm<'_> {
+    fn drop(&mut self) {
+        self.0.warm.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -451,6 +470,18 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn buffers_are_given_back_at_once_where_too_many_connections_hold_some() {
+        let slots = Slots::new(2, Gauge::default());
+        let (slot, other) = (slots.take().await, slots.take().await);
+        let mut warm: Vec<_> = (0..WARM).map(|_| other.warms_up()).collect();
+        assert!(!slot.cools_at_once());
+        warm.push(slot.warms_up());
+        assert!(slot.cools_at_once());
+        warm.pop();
+        assert!(!slot.cools_at_once());
+    }
+
+    #[tokio::test]
     async fn unfinished_heads_share_what_they_hold_beyond_8_kib_each() {
         let gauge = Gauge::default();
         let slots = Slots::new(1000, gauge.clone());
@@ -467,7 +498,7 @@ mod tests {
         drop(one_more);
         let another = slots.take().await;
         holds[0].answered(Instant::now());
-        assert!(holds[0].is_to_be_small() && another.received(64 * 1024));
+        assert!(holds[0].cools_at_once() && another.received(64 * 1024));
         another.keeps(64 * 1024);
         holds.clear();
         drop(another);
