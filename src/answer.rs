@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use http::{
-    HeaderValue, Response, StatusCode,
+    HeaderMap, HeaderValue, Response, StatusCode,
     header::{
         ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderName,
         RETRY_AFTER, VARY, X_CONTENT_TYPE_OPTIONS,
@@ -17,6 +17,10 @@ use crate::{ask::Coding, pages::Page};
 
 /// Marks a 503 as ours, so that it can be told from a router's.
 pub(crate) const MARKER: HeaderName = HeaderName::from_static("maintenance-mode");
+
+const METHOD_NOT_ALLOWED: &str = "405 method not allowed\n";
+const BAD_REQUEST: &str = "400 bad request\n";
+const NOT_FOUND: &str = "404 not found\n";
 
 /// As many headers as a response may have.
 const HEADERS: usize = 12;
@@ -89,69 +93,103 @@ pub(crate) enum Caching {
 // === impl Answer ===
 
 impl Answer<'_> {
-    /// The response. `closing` says `Connection: close`.
+    /// The status.
     #[must_use]
-    pub(crate) fn into_response(self, closing: bool) -> Response<Full<Bytes>> {
-        let mut response = match self {
-            Self::Page { status, page, coding, caching } => {
-                let mut response = of_page(status, page, coding, caching);
-                if status == StatusCode::OK {
-                    response.headers_mut().insert(ETAG, page.body(coding).etag.clone());
-                }
-                response
-            }
-            Self::NotModified { page, coding, caching } => {
-                let mut response = of(StatusCode::NOT_MODIFIED, Bytes::new());
-                let headers = response.headers_mut();
-                headers.insert(CACHE_CONTROL, caching.header());
-                headers.insert(VARY, const { HeaderValue::from_static("Accept-Encoding") });
-                headers.insert(ETAG, page.body(coding).etag.clone());
-                response
-            }
-            Self::Maintenance { page, coding, retry_after } => {
-                let mut response = of_page(StatusCode::SERVICE_UNAVAILABLE, page, coding, Caching::Never);
-                let headers = response.headers_mut();
-                headers.insert(RETRY_AFTER, retry_after.clone());
-                headers.insert(MARKER, const { HeaderValue::from_static("on") });
-                response
-            }
-            Self::Probe { ok, text } => {
-                let status = if ok { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-                of_text(status, text.into(), Caching::Never)
-            }
-            Self::Metrics(text) => {
-                let mut response = of_text(StatusCode::OK, text.into(), Caching::Never);
-                response.headers_mut().insert(CONTENT_TYPE, const { HeaderValue::from_static(OPENMETRICS) });
-                response
-            }
-            Self::Options(allow) => {
-                let mut response = of(StatusCode::NO_CONTENT, Bytes::new());
-                response.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
-                response.headers_mut().insert(CACHE_CONTROL, Caching::Revalidate.header());
-                response
-            }
-            Self::MethodNotAllowed(allow) => method_not_allowed(allow, Caching::Revalidate),
-            Self::ProbeMethodNotAllowed => method_not_allowed("GET, HEAD", Caching::Never),
-            Self::BadRequest => {
-                let text = Bytes::from_static(b"400 bad request\n");
-                let mut response = of_text(StatusCode::BAD_REQUEST, text, Caching::Never);
-                close(&mut response);
-                response
-            }
-            Self::NotFound => {
-                of_text(StatusCode::NOT_FOUND, Bytes::from_static(b"404 not found\n"), Caching::Revalidate)
-            }
-        };
-        if closing {
-            close(&mut response);
+    pub(crate) const fn status(&self) -> StatusCode {
+        match self {
+            Self::Page { status, .. } => *status,
+            Self::NotModified { .. } => StatusCode::NOT_MODIFIED,
+            Self::Maintenance { .. } | Self::Probe { ok: false, .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Probe { ok: true, .. } | Self::Metrics(_) => StatusCode::OK,
+            Self::ProbeMethodNotAllowed | Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::BadRequest => StatusCode::BAD_REQUEST,
+            Self::Options(_) => StatusCode::NO_CONTENT,
+            Self::NotFound => StatusCode::NOT_FOUND,
         }
-        response
+    }
+
+    /// The body's bytes.
+    #[must_use]
+    pub(crate) const fn length(&self) -> usize {
+        match self {
+            Self::Page { page, coding, .. } | Self::Maintenance { page, coding, .. } => page.body(*coding).bytes.len(),
+            Self::Probe { text, .. } | Self::Metrics(text) => text.len(),
+            Self::NotModified { .. } | Self::Options(_) => 0,
+            Self::ProbeMethodNotAllowed | Self::MethodNotAllowed(_) => METHOD_NOT_ALLOWED.len(),
+            Self::BadRequest => BAD_REQUEST.len(),
+            Self::NotFound => NOT_FOUND.len(),
+        }
     }
 
     /// Whether it answers a probe.
     #[must_use]
     pub(crate) const fn is_probe(&self) -> bool {
         matches!(self, Self::Probe { .. } | Self::ProbeMethodNotAllowed)
+    }
+
+    /// The response, in the map of the request's headers, which need no room any more. `closing` says
+    /// `Connection: close`.
+    #[must_use]
+    pub(crate) fn into_response(self, mut headers: HeaderMap, closing: bool) -> Response<Full<Bytes>> {
+        let status = self.status();
+        headers.clear();
+        // Room for all at once, hyper's own too: a map that grows is moved.
+        headers.reserve(HEADERS);
+        let body = self.fill(&mut headers);
+        let mut response = Response::new(Full::new(body));
+        *response.status_mut() = status;
+        *response.headers_mut() = headers;
+        if closing {
+            close(&mut response);
+        }
+        response
+    }
+
+    /// Puts the headers in and gives the body.
+    fn fill(self, headers: &mut HeaderMap) -> Bytes {
+        match self {
+            Self::Page { status, page, coding, caching } => {
+                if status == StatusCode::OK {
+                    headers.insert(ETAG, page.body(coding).etag.clone());
+                }
+                fill_page(headers, page, coding, caching)
+            }
+            Self::NotModified { page, coding, caching } => {
+                headers.insert(CACHE_CONTROL, caching.header());
+                headers.insert(VARY, const { HeaderValue::from_static("Accept-Encoding") });
+                headers.insert(ETAG, page.body(coding).etag.clone());
+                Bytes::new()
+            }
+            Self::Maintenance { page, coding, retry_after } => {
+                headers.insert(RETRY_AFTER, retry_after.clone());
+                headers.insert(MARKER, const { HeaderValue::from_static("on") });
+                fill_page(headers, page, coding, Caching::Never)
+            }
+            Self::Probe { text, .. } => fill_text(headers, text, Caching::Never),
+            Self::Metrics(text) => {
+                let body = fill_text(headers, text, Caching::Never);
+                headers.insert(CONTENT_TYPE, const { HeaderValue::from_static(OPENMETRICS) });
+                body
+            }
+            Self::Options(allow) => {
+                headers.insert(ALLOW, HeaderValue::from_static(allow));
+                headers.insert(CACHE_CONTROL, Caching::Revalidate.header());
+                Bytes::new()
+            }
+            Self::MethodNotAllowed(allow) => {
+                headers.insert(ALLOW, HeaderValue::from_static(allow));
+                fill_text(headers, METHOD_NOT_ALLOWED, Caching::Revalidate)
+            }
+            Self::ProbeMethodNotAllowed => {
+                headers.insert(ALLOW, const { HeaderValue::from_static("GET, HEAD") });
+                fill_text(headers, METHOD_NOT_ALLOWED, Caching::Never)
+            }
+            Self::BadRequest => {
+                headers.insert(CONNECTION, const { HeaderValue::from_static("close") });
+                fill_text(headers, BAD_REQUEST, Caching::Never)
+            }
+            Self::NotFound => fill_text(headers, NOT_FOUND, Caching::Revalidate),
+        }
     }
 }
 
@@ -169,33 +207,14 @@ pub(crate) fn head_too_large(now: SystemTime) -> String {
     )
 }
 
-fn of(status: StatusCode, body: Bytes) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(body));
-    *response.status_mut() = status;
-    // Room for all headers at once, hyper's own too: a map that grows is moved.
-    response.headers_mut().reserve(HEADERS);
-    response
-}
-
-fn method_not_allowed(allow: &'static str, caching: Caching) -> Response<Full<Bytes>> {
-    let text = Bytes::from_static(b"405 method not allowed\n");
-    let mut response = of_text(StatusCode::METHOD_NOT_ALLOWED, text, caching);
-    response.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
-    response
-}
-
-fn of_text(status: StatusCode, text: Bytes, caching: Caching) -> Response<Full<Bytes>> {
-    let mut response = of(status, text);
-    let headers = response.headers_mut();
+fn fill_text(headers: &mut HeaderMap, text: impl Into<Bytes>, caching: Caching) -> Bytes {
     headers.insert(CONTENT_TYPE, const { HeaderValue::from_static("text/plain; charset=utf-8") });
     headers.insert(X_CONTENT_TYPE_OPTIONS, const { HeaderValue::from_static("nosniff") });
     headers.insert(CACHE_CONTROL, caching.header());
-    response
+    text.into()
 }
 
-fn of_page(status: StatusCode, page: &Page, coding: Coding, caching: Caching) -> Response<Full<Bytes>> {
-    let mut response = of(status, page.body(coding).bytes.clone());
-    let headers = response.headers_mut();
+fn fill_page(headers: &mut HeaderMap, page: &Page, coding: Coding, caching: Caching) -> Bytes {
     headers.insert(CONTENT_TYPE, const { HeaderValue::from_static("text/html; charset=utf-8") });
     headers.insert(X_CONTENT_TYPE_OPTIONS, const { HeaderValue::from_static("nosniff") });
     headers.insert(CONTENT_SECURITY_POLICY, page.policy.clone());
@@ -204,7 +223,7 @@ fn of_page(status: StatusCode, page: &Page, coding: Coding, caching: Caching) ->
     if coding == Coding::Gzip {
         headers.insert(CONTENT_ENCODING, const { HeaderValue::from_static("gzip") });
     }
-    response
+    page.body(coding).bytes.clone()
 }
 
 // === impl Caching ===

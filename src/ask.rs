@@ -66,11 +66,11 @@ pub(crate) enum Coding {
 impl<'r> Ask<'r> {
     /// Reads a request's head; its body is never looked at.
     #[must_use]
-    pub(crate) fn of<B>(request: &'r Request<B>) -> Self {
+    pub(crate) fn new<B>(request: &'r Request<B>) -> Self {
         Self {
             has_host: has_host(request.version(), request.headers()),
-            route: Route::of(request.uri().path()),
-            verb: Verb::of(request.method()),
+            route: Route::from_path(request.uri().path()),
+            verb: Verb::from_method(request.method()),
             path: request.uri().path(),
             query: request.uri().query().unwrap_or_default(),
             coding: Coding::preferred(request.headers()),
@@ -158,7 +158,7 @@ fn is_name(mut name: &[u8]) -> bool {
 // === impl Route ===
 
 impl Route {
-    fn of(path: &str) -> Self {
+    fn from_path(path: &str) -> Self {
         match path {
             "/" => Self::Home,
             "/admin" => Self::Admin,
@@ -173,7 +173,7 @@ impl Route {
 // === impl Verb ===
 
 impl Verb {
-    fn of(method: &Method) -> Self {
+    fn from_method(method: &Method) -> Self {
         match *method {
             Method::GET | Method::HEAD => Self::Read,
             Method::OPTIONS => Self::Options,
@@ -229,7 +229,7 @@ mod tests {
 
     fn coding(accept: &str) -> Coding {
         let request = Request::builder().header(ACCEPT_ENCODING, accept).body(()).unwrap();
-        Ask::of(&request).coding
+        Ask::new(&request).coding
     }
 
     #[test]
@@ -280,7 +280,7 @@ mod tests {
             for host in hosts {
                 request = request.header(HOST, *host);
             }
-            Ask::of(&request.body(()).unwrap()).has_host
+            Ask::new(&request.body(()).unwrap()).has_host
         };
         for host in
             ["", "a", "a.example:80", "a:", "192.0.2.1:8080", "[::1]", "[2001:db8::1]:8080", "a_b", "x%20y", "~!$"]
@@ -304,7 +304,7 @@ mod tests {
     fn several_accept_encoding_lines_are_one_list() {
         let request =
             Request::builder().header(ACCEPT_ENCODING, "br").header(ACCEPT_ENCODING, "gzip").body(()).unwrap();
-        assert_eq!(Ask::of(&request).coding, Coding::Gzip);
+        assert_eq!(Ask::new(&request).coding, Coding::Gzip);
     }
 
     #[test]
@@ -314,8 +314,8 @@ mod tests {
             [("\"a\"", true), ("W/\"a\"", true), ("\"b\", \"a\"", true), ("*", true), ("\"b\"", false), ("a", false)]
         {
             let request = Request::builder().header(IF_NONE_MATCH, header).body(()).unwrap();
-            assert_eq!(Ask::of(&request).has(&etag), has, "{header}");
+            assert_eq!(Ask::new(&request).has(&etag), has, "{header}");
         }
-        assert!(!Ask::of(&Request::new(())).has(&etag));
+        assert!(!Ask::new(&Request::new(())).has(&etag));
     }
 }

@@ -80,10 +80,11 @@ impl MainPortInMemory {
         let (requests, mut output) = (Mutex::new(Vec::new()), Vec::new());
         let peer = SocketAddr::from(([192, 0, 2, 1], 1024));
         let service = service_fn(|request: Request<Incoming>| {
-            let response = self.port.handle(&request, peer, Instant::now());
+            let (head, body) = request.into_parts();
             if let Ok(mut requests) = requests.lock() {
-                requests.push(request.into_parts().0);
+                requests.push(head.clone());
             }
+            let response = self.port.handle(Request::from_parts(head, body), peer, Instant::now());
             std::future::ready(Ok::<_, std::convert::Infallible>(response))
         });
         let stream = join(Pieces { rest: input, size: piece }, &mut output);

@@ -1,7 +1,7 @@
 //! Answers an honest 503 with a page that helps, while an application is under maintenance.
 //!
-//! Data flows one way: [`settings`] become a [`snapshot`] (with the [`mode`] and the filled [`pages`]), and
-//! [`respond`] makes an answer of a request and a snapshot:
+//! Data flows one way: [`settings`] become a [`snapshot`] with the filled `pages`, and `respond` makes an answer of a
+//! request and a snapshot:
 //!
 //! | request | normal | maintenance |
 //! | --- | --- | --- |
@@ -16,36 +16,36 @@
 //! | admin tier, any other path | 404 | 404 |
 //! | management port, `/metrics` (GET, HEAD; else 405) | 200 | 200 |
 //!
-//! The management port answers the probes too, and 404 to everything else.
+//! The management port answers the probes too, and 404 to everything else. Where a request lacks a valid `Host`, either
+//! port answers 400.
 //!
 //! | module | |
 //! | --- | --- |
 //! | [`cli`] | arguments to what is to be done |
 //! | [`settings`] | flags, environment and files to settings |
+//! | [`start`] | settings and pages to what a server starts with |
+//! | `pages` | templates and settings to bodies |
 //! | `files` | a mounted file to its text |
-//! | [`mode`] | settings and the clock to a mode |
-//! | [`pages`] | templates and settings to bodies |
 //! | [`snapshot`] | settings and bodies, published by one atomic pointer |
 //! | [`watch`] | the config directory to the next snapshot |
-//! | [`ask`] | a request's head to what is asked |
-//! | [`probes`] | checks to what a probe says |
-//! | [`respond`] | what is asked, and a snapshot, to an answer |
-//! | [`answer`] | an answer to a response |
-//! | [`connection`] | a socket to requests |
-//! | [`slots`] | how many connections there are, and which make room |
-//! | [`server`], [`signals`] | both ports, and the drain |
-//! | [`log`], [`metrics`] | what is told of all that |
-//! | [`limits`] | open files |
+//! | [`server`] | both ports: listening, accepting, who makes room, the drain |
+//! | `connection` | a socket to requests |
+//! | `main_port`, `management_port` | a request to a response, counted and logged |
+//! | `ask` | a request's head to what is asked |
+//! | `respond` | what is asked, the `mode` and a snapshot to an answer |
+//! | `probes` | checks to what a probe says |
+//! | `answer` | an answer to a response |
+//! | [`shared`] | what requests share with the rest of the process |
+//! | [`log`], [`metrics`] | what is said and counted of all that |
+//! | [`signals`] | when it ends |
+//! | [`open_files`] | how many connections the kernel allows |
 //! | [`probe_client`] | the other end of a probe |
 
 pub mod cli;
 pub mod log;
 pub mod metrics;
-pub mod mode;
 pub mod open_files;
-pub mod pages;
 pub mod probe_client;
-pub mod probes;
 pub mod server;
 pub mod settings;
 pub mod shared;
@@ -62,4 +62,7 @@ mod files;
 pub mod fuzzing;
 mod main_port;
 mod management_port;
+mod mode;
+mod pages;
+mod probes;
 mod respond;

@@ -1,6 +1,7 @@
 //! The main port: where users, or admins, come in.
 
 use std::{
+    mem,
     net::SocketAddr,
     sync::Arc,
     time::{Duration, Instant},
@@ -11,7 +12,6 @@ use http::{
     Method, Request, Response,
     header::{HeaderName, USER_AGENT},
 };
-use http_body::Body as _;
 use http_body_util::Full;
 use hyper::body::Incoming;
 
@@ -30,33 +30,31 @@ impl Handler for MainPort {
     const FIRST_BYTE_TIME: Duration = Duration::from_secs(10);
     const FIRST_HEAD_TIME: Duration = Duration::from_secs(10);
 
-    fn handle(&self, request: &Request<Incoming>, peer: SocketAddr, start: Instant) -> Response<Full<Bytes>> {
+    fn handle(&self, mut request: Request<Incoming>, peer: SocketAddr, start: Instant) -> Response<Full<Bytes>> {
         let Shared { current, metrics, log, .. } = &*self.0;
-        let (ask, moment, snapshot) = (Ask::of(request), self.0.moment(), current.load());
-        let answer = respond(&ask, &moment, &snapshot);
-        let (is_request, is_probe) = (!matches!(answer, Answer::BadRequest), answer.is_probe());
-        let response = answer.into_response(moment.draining);
+        let (moment, snapshot) = (self.0.moment(), current.load());
+        let answer = respond(&Ask::new(&request), &moment, &snapshot);
         let duration = start.elapsed();
-        if is_request {
-            metrics.request(request.method(), response.status(), duration);
-        } else {
+        if matches!(answer, Answer::BadRequest) {
             metrics.refused(Refusal::BadRequest);
+        } else {
+            metrics.request(request.method(), answer.status(), duration);
+            if log.has_access() && !answer.is_probe() {
+                log.access(&Access {
+                    time: moment.now,
+                    tier: snapshot.settings.tier,
+                    peer: peer.ip(),
+                    forwarded_for: request.headers().get_all(X_FORWARDED_FOR),
+                    method: request.method(),
+                    path: request.uri().path(),
+                    status: answer.status().as_u16(),
+                    bytes: if request.method() == Method::HEAD { 0 } else { answer.length() as u64 },
+                    duration,
+                    user_agent: request.headers().get(USER_AGENT),
+                });
+            }
         }
-        if is_request && !is_probe && log.has_access() {
-            log.access(&Access {
-                time: moment.now,
-                tier: snapshot.settings.tier,
-                peer: peer.ip(),
-                forwarded_for: request.headers().get_all(X_FORWARDED_FOR),
-                method: request.method(),
-                path: request.uri().path(),
-                status: response.status().as_u16(),
-                bytes: if request.method() == Method::HEAD { 0 } else { response.body().size_hint().lower() },
-                duration,
-                user_agent: request.headers().get(USER_AGENT),
-            });
-        }
-        response
+        answer.into_response(mem::take(request.headers_mut()), moment.draining)
     }
 
     fn refused(&self, refusal: Refusal) {

@@ -1,6 +1,7 @@
 //! The management port: where the kubelet and Prometheus come in.
 
 use std::{
+    mem,
     net::SocketAddr,
     sync::Arc,
     time::{Duration, Instant},
@@ -25,10 +26,11 @@ impl Handler for ManagementPort {
     const FIRST_BYTE_TIME: Duration = Duration::from_secs(2);
     const FIRST_HEAD_TIME: Duration = Duration::from_secs(2);
 
-    fn handle(&self, request: &Request<Incoming>, _: SocketAddr, _: Instant) -> Response<Full<Bytes>> {
-        let (ask, moment, snapshot) = (Ask::of(request), self.0.moment(), self.0.current.load());
+    fn handle(&self, mut request: Request<Incoming>, _: SocketAddr, _: Instant) -> Response<Full<Bytes>> {
+        let (moment, snapshot) = (self.0.moment(), self.0.current.load());
         let metrics = |mode| self.0.metrics.text(mode);
-        respond_management(&ask, &moment, &snapshot, metrics).into_response(moment.draining)
+        let answer = respond_management(&Ask::new(&request), &moment, &snapshot, metrics);
+        answer.into_response(mem::take(request.headers_mut()), moment.draining)
     }
 
     /// Refusals are counted at the main port, as requests are.

@@ -163,7 +163,7 @@ impl Metrics {
 
     /// Everything, in OpenMetrics; `mode` is what users are set to get now.
     #[must_use]
-    pub fn text(&self, mode: Mode) -> String {
+    pub(crate) fn text(&self, mode: Mode) -> String {
         self.mode.set((mode == Mode::Maintenance).into());
         let mut text = String::new();
         // Writing to a String cannot fail.

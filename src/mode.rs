@@ -6,7 +6,7 @@ use crate::settings::Settings;
 
 /// What the user tier answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
+pub(crate) enum Mode {
     /// The application's pages.
     Normal,
     /// Status 503 and the page.
@@ -16,14 +16,14 @@ pub enum Mode {
 /// The mode at a moment. No setting depends on the clock yet; callers already hand over theirs, so that
 /// nothing but a caller ever reads one.
 #[must_use]
-pub fn at(settings: &Settings, _now: Timestamp) -> Mode {
+pub(crate) fn at(settings: &Settings, _now: Timestamp) -> Mode {
     if settings.standby || settings.maintenance_mode.is_on() == Some(true) { Mode::Maintenance } else { Mode::Normal }
 }
 
 impl Mode {
     /// The name, as in logs and on pages.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Normal => "normal",
             Self::Maintenance => "maintenance",

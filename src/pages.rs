@@ -57,7 +57,7 @@ const MOST_TOKENS: usize = 10_000;
 const STACK: usize = 64 * 1024 * 1024;
 
 /// The templates, ready to be filled in.
-pub struct Pages {
+pub(crate) struct Pages {
     templates: Environment<'static>,
     /// The templates that are the operator's own.
     own: Vec<&'static str>,
@@ -67,52 +67,52 @@ pub struct Pages {
 
 /// What is known beside the settings when pages are filled in.
 #[derive(Clone, Debug)]
-pub struct Facts {
+pub(crate) struct Facts {
     /// The host's name, which is the pod's.
-    pub pod: String,
+    pub(crate) pod: String,
     /// When this process started.
-    pub started_at: Timestamp,
+    pub(crate) started_at: Timestamp,
     /// Since when this process knows the value of `MAINTENANCE_MODE`.
-    pub since: Timestamp,
+    pub(crate) since: Timestamp,
     /// Why the last reload failed, as a sentence, or nothing.
-    pub reload_error: String,
+    pub(crate) reload_error: String,
 }
 
 /// Every page, filled in.
 #[derive(Debug)]
-pub struct Bodies {
+pub(crate) struct Bodies {
     /// The demo application's page.
-    pub index: Page,
+    pub(crate) index: Page,
     /// The page.
-    pub maintenance: Page,
+    pub(crate) maintenance: Page,
     /// What users are set to get.
-    pub admin: Page,
+    pub(crate) admin: Page,
     /// What a wrong path gets.
-    pub not_found: Page,
+    pub(crate) not_found: Page,
 }
 
 /// One page: its bytes and the headers that follow from them.
 #[derive(Debug)]
-pub struct Page {
+pub(crate) struct Page {
     /// The content security policy that allows its inline blocks.
-    pub policy: HeaderValue,
+    pub(crate) policy: HeaderValue,
     identity: Body,
     gzip: Body,
 }
 
 /// A page in one content coding.
 #[derive(Debug)]
-pub struct Body {
+pub(crate) struct Body {
     /// The bytes as they are sent.
-    pub bytes: Bytes,
+    pub(crate) bytes: Bytes,
     /// Their strong entity tag.
-    pub etag: HeaderValue,
+    pub(crate) etag: HeaderValue,
 }
 
 /// Why the pages cannot be used, as a sentence that names the directory or the file.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub struct PagesError(String);
+pub(crate) struct PagesError(String);
 
 // === impl Pages ===
 
@@ -122,7 +122,7 @@ impl Pages {
     ///
     /// # Errors
     /// The directory or a file cannot be read, or a template is too large or has a syntax error.
-    pub fn load(dir: Option<&Path>) -> Result<(Self, Vec<String>), PagesError> {
+    pub(crate) fn load(dir: Option<&Path>) -> Result<(Self, Vec<String>), PagesError> {
         match dir {
             Some(dir) => with_stack(|| Self::load_here(Some(dir))),
             None => Self::load_here(None),
@@ -164,7 +164,7 @@ impl Pages {
     ///
     /// # Errors
     /// A template does not render, for example because it names a variable that is not there; or a page is too large.
-    pub fn fill(&self, settings: &Settings, facts: &Facts) -> Result<Bodies, PagesError> {
+    pub(crate) fn fill(&self, settings: &Settings, facts: &Facts) -> Result<Bodies, PagesError> {
         if self.own.is_empty() {
             self.fill_here(settings, facts)
         } else {
@@ -188,7 +188,7 @@ impl Pages {
     ///
     /// # Errors
     /// A template does not render then.
-    pub fn rehearse(&self, settings: &Settings, facts: &Facts) -> Result<(), PagesError> {
+    pub(crate) fn rehearse(&self, settings: &Settings, facts: &Facts) -> Result<(), PagesError> {
         if self.own.is_empty() { Ok(()) } else { with_stack(|| self.rehearse_here(settings, facts)) }
     }
 

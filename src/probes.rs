@@ -7,20 +7,20 @@ use std::fmt::Write as _;
 
 /// One named check and whether it passes.
 #[derive(Clone, Copy, Debug)]
-pub struct Check {
+pub(crate) struct Check {
     /// What `?exclude=` calls it.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// Whether it passes.
-    pub ok: bool,
+    pub(crate) ok: bool,
 }
 
 /// What a probe says.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Report {
+pub(crate) struct Report {
     /// Whether every check that was not excluded passes.
-    pub ok: bool,
+    pub(crate) ok: bool,
     /// The body, `text/plain`.
-    pub text: String,
+    pub(crate) text: String,
 }
 
 /// What is repeated of a query: so many bytes of a name, which may become five times as many where they are escaped, and
@@ -30,7 +30,7 @@ const NAMES_SHOWN: usize = 8;
 
 /// Runs the checks of the probe called `probe` as `query` (the raw query string) asks for.
 #[must_use]
-pub fn run(probe: &str, query: &str, checks: &[Check]) -> Report {
+pub(crate) fn run(probe: &str, query: &str, checks: &[Check]) -> Report {
     let mut verbose = false;
     let mut excluded = Vec::new();
     for (key, value) in form_urlencoded::parse(query.as_bytes()) {

@@ -128,7 +128,7 @@ fn probe<'s>(which: Probe, ask: &Ask<'_>, moment: &Moment, snapshot: &Snapshot) 
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use http::{Request, Response, header};
+    use http::{HeaderMap, Request, Response, header};
     use http_body_util::Full;
 
     use super::*;
@@ -161,7 +161,7 @@ mod tests {
         for (name, value) in headers {
             request.headers_mut().insert(name, value.parse().unwrap());
         }
-        respond(&Ask::of(&request), &NOW, &snapshot(tier, mode)).into_response(false)
+        respond(&Ask::new(&request), &NOW, &snapshot(tier, mode)).into_response(HeaderMap::new(), false)
     }
 
     #[test]
@@ -209,7 +209,7 @@ mod tests {
         let status = |line: &str, draining| {
             let request = request(line);
             let moment = Moment { draining, ..NOW };
-            let response = respond(&Ask::of(&request), &moment, &standby).into_response(false);
+            let response = respond(&Ask::new(&request), &moment, &standby).into_response(HeaderMap::new(), false);
             (response.status().as_u16(), response.headers().contains_key("maintenance-mode"))
         };
         for path in ["/", "/health", "/healthz", "/livez", "/ready", "/readyz?exclude=maintenance", "/lb/", "/any"] {
@@ -219,8 +219,12 @@ mod tests {
         assert_eq!(status("HEAD /lb", true), (503, false), "it is about to end: not here any more");
         assert_eq!(status("POST /lb", false), (405, false));
         let request = request("GET /readyz?exclude=maintenance");
-        let answer = respond_management(&Ask::of(&request), &NOW, &standby, |_| String::new());
-        assert_eq!(answer.into_response(false).status(), 200, "the kubelet keeps it among the endpoints");
+        let answer = respond_management(&Ask::new(&request), &NOW, &standby, |_| String::new());
+        assert_eq!(
+            answer.into_response(HeaderMap::new(), false).status(),
+            200,
+            "the kubelet keeps it among the endpoints"
+        );
     }
 
     #[test]
@@ -228,9 +232,9 @@ mod tests {
         for mode in ["true", "false"] {
             let snapshot = snapshot_of(&[("MAINTENANCE_MODE", mode), ("HEALTH_PATH", "/lb")]);
             let request = request("GET /lb");
-            let answer = respond(&Ask::of(&request), &NOW, &snapshot);
+            let answer = respond(&Ask::new(&request), &NOW, &snapshot);
             assert!(answer.is_probe());
-            assert_eq!(answer.into_response(false).status(), 200, "{mode}");
+            assert_eq!(answer.into_response(HeaderMap::new(), false).status(), 200, "{mode}");
         }
     }
 
@@ -239,9 +243,9 @@ mod tests {
         for (path, status) in [("/lb", 404), ("/admin", 200)] {
             let snapshot = snapshot_of(&[("TIER", "admin"), ("HEALTH_PATH", path)]);
             let request = request(&format!("GET {path}"));
-            let answer = respond(&Ask::of(&request), &NOW, &snapshot);
+            let answer = respond(&Ask::new(&request), &NOW, &snapshot);
             assert!(!answer.is_probe());
-            let response = answer.into_response(false);
+            let response = answer.into_response(HeaderMap::new(), false);
             assert_eq!(response.status(), status);
             assert_eq!(response.headers()[header::CONTENT_TYPE], "text/html; charset=utf-8");
         }
@@ -289,12 +293,12 @@ mod tests {
         let request = request("GET /readyz?exclude=maintenance");
         let moment = Moment { draining: true, ..NOW };
         let snapshot = snapshot("admin", "false");
-        let Answer::Probe { ok: false, text } = respond(&Ask::of(&request), &moment, &snapshot) else { panic!() };
+        let Answer::Probe { ok: false, text } = respond(&Ask::new(&request), &moment, &snapshot) else { panic!() };
         assert_eq!(
             text,
             "[+]ping ok\n[-]shutdown failed: reason withheld\n[+]maintenance excluded: ok\nreadyz check failed\n"
         );
-        let response = Answer::NotFound.into_response(true);
+        let response = Answer::NotFound.into_response(HeaderMap::new(), true);
         assert_eq!(response.headers()[header::CONNECTION], "close");
     }
 
@@ -310,8 +314,8 @@ mod tests {
             ("GET /readyz", 503),
         ] {
             let request = request(line);
-            let answer = respond_management(&Ask::of(&request), &NOW, &snapshot, |mode| mode.as_str().into());
-            assert_eq!(answer.into_response(false).status(), status, "{line}");
+            let answer = respond_management(&Ask::new(&request), &NOW, &snapshot, |mode| mode.as_str().into());
+            assert_eq!(answer.into_response(HeaderMap::new(), false).status(), status, "{line}");
         }
     }
 
@@ -321,11 +325,11 @@ mod tests {
             let snapshot = snapshot(tier, mode);
             for path in ["/", "/livez"] {
                 let request = Request::builder().uri(path).body(()).unwrap();
-                let main = respond(&Ask::of(&request), &NOW, &snapshot);
-                let management = respond_management(&Ask::of(&request), &NOW, &snapshot, |_| String::new());
+                let main = respond(&Ask::new(&request), &NOW, &snapshot);
+                let management = respond_management(&Ask::new(&request), &NOW, &snapshot, |_| String::new());
                 for answer in [main, management] {
                     assert!(matches!(answer, Answer::BadRequest), "{tier} {mode} {path}");
-                    let response = answer.into_response(false);
+                    let response = answer.into_response(HeaderMap::new(), false);
                     assert_eq!(
                         (response.status().as_u16(), response.headers().contains_key("maintenance-mode")),
                         (400, false)

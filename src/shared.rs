@@ -18,11 +18,11 @@ use crate::{
 #[derive(Debug)]
 pub struct Shared {
     /// What is answered.
-    pub current: Current,
+    pub(crate) current: Current,
     /// What is counted.
-    pub metrics: Metrics,
+    pub(crate) metrics: Metrics,
     /// What is logged.
-    pub log: Log,
+    pub(crate) log: Log,
     draining: AtomicBool,
 }
 

@@ -17,14 +17,14 @@ pub struct Snapshot {
     /// The settings.
     pub settings: Settings,
     /// The pages, filled in.
-    pub bodies: Bodies,
+    pub(crate) bodies: Bodies,
     /// `Retry-After`, in seconds.
-    pub retry_after: HeaderValue,
+    pub(crate) retry_after: HeaderValue,
 }
 
 /// Where the snapshot in force is found.
 #[derive(Debug)]
-pub struct Current(ArcSwap<Snapshot>);
+pub(crate) struct Current(ArcSwap<Snapshot>);
 
 // === impl Snapshot ===
 
@@ -33,7 +33,7 @@ impl Snapshot {
     ///
     /// # Errors
     /// A page does not render.
-    pub fn new(settings: Settings, pages: &Pages, facts: &Facts) -> Result<Self, PagesError> {
+    pub(crate) fn new(settings: Settings, pages: &Pages, facts: &Facts) -> Result<Self, PagesError> {
         let bodies = pages.fill(&settings, facts)?;
         let retry_after = settings.retry_after.into();
         Ok(Self { settings, bodies, retry_after })
@@ -45,18 +45,18 @@ impl Snapshot {
 impl Current {
     /// Starts with a snapshot.
     #[must_use]
-    pub fn new(snapshot: Snapshot) -> Self {
+    pub(crate) fn new(snapshot: Snapshot) -> Self {
         Self(ArcSwap::from_pointee(snapshot))
     }
 
     /// The snapshot in force.
     #[must_use]
-    pub fn load(&self) -> Guard<Arc<Snapshot>> {
+    pub(crate) fn load(&self) -> Guard<Arc<Snapshot>> {
         self.0.load()
     }
 
     /// Puts another in force, for every request whose head is read from now on.
-    pub fn publish(&self, snapshot: Snapshot) {
+    pub(crate) fn publish(&self, snapshot: Snapshot) {
         self.0.store(Arc::new(snapshot));
     }
 }

@@ -58,7 +58,7 @@ pub(crate) trait Handler: Send + Sync + 'static {
     const FIRST_HEAD_TIME: Duration;
 
     /// The response to a request's head, which was read by `start`.
-    fn handle(&self, request: &Request<Incoming>, peer: SocketAddr, start: StdInstant) -> Response<Full<Bytes>>;
+    fn handle(&self, request: Request<Incoming>, peer: SocketAddr, start: StdInstant) -> Response<Full<Bytes>>;
 
     /// Called for input that was rejected before it was a request.
     fn refused(&self, refusal: Refusal);
@@ -165,12 +165,13 @@ impl<H: Handler> Connection<'_, H> {
         let flow = Flow::default();
         let service = service_fn(|request: Request<Incoming>| {
             let start = StdInstant::now();
-            let mut response = handler.handle(&request, *peer, start);
+            let has_body = !request.body().is_end_stream();
+            let mut response = handler.handle(request, *peer, start);
             if slot.is_closing() {
                 answer::close(&mut response);
             }
             slot.answered(start);
-            flow.answered(!request.body().is_end_stream());
+            flow.answered(has_body);
             future::ready(Ok::<_, Infallible>(response))
         });
         let wire = TokioIo::new(Wire { stream, rest, slot, flow: &flow });
@@ -276,6 +277,7 @@ mod tests {
         sync::Arc,
     };
 
+    use http::HeaderMap;
     use prometheus_client::metrics::gauge::Gauge;
     use tokio::{task::spawn_blocking, time::sleep};
 
@@ -287,8 +289,8 @@ mod tests {
     impl Handler for NotFound {
         const FIRST_BYTE_TIME: Duration = Duration::from_secs(10);
         const FIRST_HEAD_TIME: Duration = Duration::from_secs(10);
-        fn handle(&self, _: &Request<Incoming>, _: SocketAddr, _: StdInstant) -> Response<Full<Bytes>> {
-            Answer::NotFound.into_response(false)
+        fn handle(&self, _: Request<Incoming>, _: SocketAddr, _: StdInstant) -> Response<Full<Bytes>> {
+            Answer::NotFound.into_response(HeaderMap::new(), false)
         }
         fn refused(&self, _: Refusal) {}
     }

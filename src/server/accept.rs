@@ -201,9 +201,9 @@ mod tests {
     impl Handler for Panics {
         const FIRST_BYTE_TIME: Duration = Duration::from_secs(10);
         const FIRST_HEAD_TIME: Duration = Duration::from_secs(10);
-        fn handle(&self, request: &Request<Incoming>, _: SocketAddr, _: Instant) -> Response<Full<Bytes>> {
+        fn handle(&self, request: Request<Incoming>, _: SocketAddr, _: Instant) -> Response<Full<Bytes>> {
             assert_ne!(request.uri().path(), "/panic", "as asked");
-            Answer::NotFound.into_response(false)
+            Answer::NotFound.into_response(http::HeaderMap::new(), false)
         }
         fn refused(&self, _: Refusal) {}
     }

@@ -58,6 +58,7 @@ const INVALID: &[&str] = &[
 const VALID: &[(&str, &str)] = &[
     ("1.1", "Host:\r\n"),
     ("1.1", "Host: a\r\n"),
+    ("1.1", "Host: a,b\r\n"),
     ("1.1", "Host: shop.example.org\r\n"),
     ("1.1", "Host: shop.example.org.\r\n"),
     ("1.1", "Host: a_b-c.example\r\n"),
