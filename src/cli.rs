@@ -76,7 +76,8 @@ impl Command {
                 Some((flag, value)) => (flag, value.to_owned()),
                 None => {
                     let value = arguments.next().transpose()?;
-                    (flag, value.ok_or_else(|| Misuse(format!("invalid flag --{flag}: expected a value after it")))?)
+                    let none = || Misuse(format!("invalid flag --{}: expected a value after it", flag.escape_debug()));
+                    (flag, value.ok_or_else(none)?)
                 }
             };
             sources = sources.with_flag(flag, value)?;
@@ -183,6 +184,8 @@ mod tests {
             (&["serve"][..], "invalid argument \"serve\": expected one that --help lists"),
             (&["--tier"], "invalid flag --tier: expected a value after it"),
             (&["--colour", "red"], "invalid flag --colour: expected one that --help lists"),
+            (&["--a\nb"], "invalid flag --a\\nb: expected a value after it"),
+            (&["--a\nb", "red"], "invalid flag --a\\nb: expected one that --help lists"),
             (&["--tier=user", "--tier=user"], "invalid flag --tier: expected once, and given twice"),
             (&["probe"], "invalid arguments [] of probe: expected [--status CODE] URL"),
             (&["probe", "a", "b"], "invalid arguments [\"a\", \"b\"] of probe: expected [--status CODE] URL"),

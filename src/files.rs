@@ -11,7 +11,7 @@ use rustix::fs::OFlags;
 
 /// Why a file or directory could not be read, as a sentence that begins with its path.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{} {why}", path.display())]
+#[error("{} {why}", path.display().to_string().escape_debug())]
 pub struct ReadError {
     path: PathBuf,
     why: String,
@@ -85,6 +85,7 @@ mod tests {
     #[test]
     fn what_is_no_text_file_is_refused_by_name() {
         let dir = TempDir::new().unwrap();
+        assert!(read(&dir.path().join("a\nb"), 1024).unwrap_err().to_string().contains("/a\\nb cannot be read"));
         let path = |name: &str| dir.path().join(name);
         fs::create_dir(path("directory")).unwrap();
         fs::write(path("binary"), b"\xff").unwrap();

@@ -23,7 +23,7 @@ pub(crate) struct Report {
     pub(crate) text: String,
 }
 
-/// What is repeated of a query: so many bytes of a name, which may become five times as many where they are escaped, and
+/// What is repeated of a query: so many bytes of a name, which may become six times as many where they are escaped, and
 /// so many names.
 const NAME_SHOWN: usize = 64;
 const NAMES_SHOWN: usize = 8;

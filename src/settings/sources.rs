@@ -65,7 +65,7 @@ impl Sources {
         let setting = TABLE
             .iter()
             .find(|it| it.flag().as_deref() == Some(flag))
-            .ok_or_else(|| Invalid(format!("flag --{flag}: expected one that --help lists")))?;
+            .ok_or_else(|| Invalid(format!("flag --{}: expected one that --help lists", flag.escape_debug())))?;
         if self.flags.insert(setting.name, value).is_some() {
             return Err(Invalid(format!("flag --{flag}: expected once, and given twice")));
         }
@@ -207,6 +207,7 @@ mod tests {
             ("HEALTH_PATH", "/"),
             ("HEALTH_PATH", "lb"),
             ("HEALTH_PATH", "/lb?x"),
+            ("HEALTH_PATH", "/größe"),
         ] {
             let error = environment(&[(name, value)]).resolve(&Files::default()).unwrap_err().to_string();
             let expected = find(name).unwrap().expected;

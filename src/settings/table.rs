@@ -238,7 +238,9 @@ fn seconds(text: &str) -> Option<Duration> {
 fn path(text: &str) -> Option<String> {
     let uri: http::Uri = text.parse().ok()?;
     // `/` is what users ask for.
-    (text.len() > 1 && text.starts_with('/') && uri.path() == text).then(|| text.to_owned())
+    let is_path = text.len() > 1 && text.starts_with('/') && uri.path() == text;
+    // A URI has other characters as `%` and digits alone; `Uri` is not so strict.
+    (is_path && text.bytes().all(|it| it.is_ascii_graphic())).then(|| text.to_owned())
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "the shape of every parser")]
