@@ -4,7 +4,7 @@
 mod common;
 
 use std::{
-    io::Write as _,
+    io::{BufRead as _, Write as _},
     net::Shutdown,
     process::{Command, Stdio},
     thread,
@@ -305,29 +305,31 @@ fn at_the_limit_newcomers_do_not_close_each_other_while_others_idle() {
 fn unfinished_heads_share_16_mib_and_whoever_would_pass_it_gets_431() {
     let server = in_maintenance();
     let part = format!("GET / HTTP/1.1\r\nHost: a\r\nCookie: {}", "c".repeat(60_000));
-    let holds: Vec<_> = (0..350)
-        .map(|_| {
+    let refused = || server.metric("http_refused_requests_total{kind=\"head_too_large\"}");
+    let mut clients = Vec::new();
+    // 324 fill it; on a slow machine the first may be over their time by then.
+    while refused() == 0 && clients.len() < 2000 {
+        for _ in 0..50 {
             let mut client = Client::to(server.main);
             client.send(part.as_bytes());
-            client
-        })
-        .collect();
-    let refused = || server.metric("http_refused_requests_total{kind=\"head_too_large\"}");
-    eventually("some are refused", || refused() > 0);
+            clients.push(client);
+        }
+    }
     let mut small = Client::to(server.main);
     assert_eq!(small.ask(GET).status, 503, "a small head is nobody's concern");
-    let answers: Vec<_> = holds
+    let total = clients.len() as u64;
+    let answers: Vec<_> = clients
         .into_iter()
-        .map(|mut client| {
-            // The one that was refused is closed: it may be too late to say more.
+        .filter_map(|mut client| {
+            // One that was refused, or was too slow, is closed: it may be too late to say more.
             let _ = client.0.get_mut().write_all(b"\r\n\r\n");
-            client.answer(false).status
+            (!client.0.fill_buf().unwrap_or_default().is_empty()).then(|| client.answer(false).status)
         })
         .collect();
     let of = |status| answers.iter().filter(|it| **it == status).count() as u64;
-    assert_eq!(of(503) + of(431), 350);
-    assert_eq!(of(431), refused());
-    assert!(of(503) > 300, "{} are answered", of(503));
+    let late = server.metric("http_refused_requests_total{kind=\"head_timeout\"}");
+    assert!(of(431) > 0 && of(503) > 0, "{answers:?}");
+    assert_eq!((of(431), of(503) + of(431) + late), (refused(), total));
 }
 
 #[test]
