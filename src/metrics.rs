@@ -34,15 +34,26 @@ pub struct Metrics {
     refused: Vec<Counter>,
     mode: Gauge,
     /// Connections to the main port.
-    pub main: Gauge<i64, AtomicI64>,
+    pub main: Connections,
     /// Connections to the management port.
-    pub management: Gauge<i64, AtomicI64>,
+    pub management: Connections,
     /// Reloads of live settings that are in force.
     pub reloads: Counter,
     /// Reloads that failed: the last good settings stayed.
     pub reload_failures: Counter,
     /// Log lines that were lost.
     pub log_lines_lost: Counter,
+}
+
+/// What is told of the connections of one port.
+#[derive(Clone, Debug, Default)]
+pub struct Connections {
+    /// How many there are.
+    pub open: Gauge<i64, AtomicI64>,
+    /// How many there may be.
+    pub limit: Gauge<i64, AtomicI64>,
+    /// How many were closed to make room for new ones.
+    pub shed: Counter,
 }
 
 /// Why a request was refused before it was one.
@@ -91,10 +102,20 @@ impl Metrics {
             duration.clone(),
         );
 
-        let family = Family::<Labels, Gauge<i64, AtomicI64>>::default();
-        let main = family.get_or_create(&vec![("port", "main")]).clone();
-        let management = family.get_or_create(&vec![("port", "management")]).clone();
-        registry.register("http_connections", "Open connections", family);
+        let open = Family::<Labels, Gauge<i64, AtomicI64>>::default();
+        let limit = Family::<Labels, Gauge<i64, AtomicI64>>::default();
+        let shed = Family::<Labels, Counter>::default();
+        let [main, management] = ["main", "management"].map(|port| {
+            let port = vec![("port", port)];
+            Connections {
+                open: open.get_or_create(&port).clone(),
+                limit: limit.get_or_create(&port).clone(),
+                shed: shed.get_or_create(&port).clone(),
+            }
+        });
+        registry.register("http_connections", "Open connections", open);
+        registry.register("http_connections_limit", "How many connections there may be", limit);
+        registry.register("http_connections_shed", "Connections closed to make room for new ones", shed);
 
         let family = Family::<Labels, Counter>::default();
         let refused = REFUSALS.map(|it| family.get_or_create(&vec![("kind", it.as_str())]).clone());
@@ -233,7 +254,7 @@ mod tests {
         metrics.request(&Method::GET, StatusCode::SERVICE_UNAVAILABLE, Duration::from_micros(20));
         metrics.request(&teapot, StatusCode::NOT_FOUND, Duration::from_secs(2));
         metrics.refused(Refusal::HeadTooLarge);
-        metrics.main.inc();
+        metrics.main.open.inc();
         let text = metrics.text(Mode::Maintenance);
         for line in [
             "http_requests_total{tier=\"user\",method=\"GET\",code=\"503\"} 1",

@@ -204,7 +204,7 @@ mod tests {
         assert_eq!((world.is_on(), world.counts()), (Some(false), (1, 1)));
         let events = world.events();
         let failures =
-            events.matches("reload failed, the last good settings stay: invalid MAINTENANCE_MODE \\\"on\\\"").count();
+            events.matches("reload failed, the last good settings stay: invalid MAINTENANCE_MODE \"on\"").count();
         assert_eq!(failures, 1, "{events}");
     }
 
@@ -224,7 +224,7 @@ mod tests {
         world.take(&[], 1);
         assert_eq!(world.is_on(), Some(true));
         let events = world.events();
-        let line = "MAINTENANCE_MODE is gone from the config directory: \\\"true\\\" from the environment rules\n";
+        let line = "MAINTENANCE_MODE is gone from the config directory: \"true\" from the environment rules\n";
         assert!(events.contains(line), "{events}");
     }
 

@@ -279,11 +279,10 @@ mod tests {
     };
 
     use http::HeaderMap;
-    use prometheus_client::metrics::gauge::Gauge;
     use tokio::{task::spawn_blocking, time::sleep};
 
     use super::*;
-    use crate::{answer::Answer, server::Slots};
+    use crate::{answer::Answer, metrics::Connections, server::Slots};
 
     struct NotFound;
 
@@ -316,7 +315,7 @@ mod tests {
     async fn a_request_that_came_before_the_connection_was_told_to_close_is_answered() {
         let (mut client, stream, peer) = pair();
         client.write_all(GET).unwrap();
-        let slots = Slots::new(1, Gauge::default());
+        let slots = Slots::new(1, Connections::default());
         let slot = slots.take().await;
         slots.drain();
         let (answer, ()) = tokio::join!(to_its_end(client), serve(stream, peer, &slot, &NotFound));
@@ -326,7 +325,7 @@ mod tests {
     #[tokio::test]
     async fn so_is_the_next_request_on_a_connection_that_idles() {
         let (mut client, stream, peer) = pair();
-        let slots = Slots::new(1, Gauge::default());
+        let slots = Slots::new(1, Connections::default());
         let slot = Arc::new(slots.take().await);
         let served = tokio::spawn({
             let slot = slot.clone();
@@ -347,7 +346,7 @@ mod tests {
         let (mut client, stream, peer) = pair();
         client.write_all(GET).unwrap();
         client.shutdown(Shutdown::Write).unwrap();
-        let slots = Slots::new(1, Gauge::default());
+        let slots = Slots::new(1, Connections::default());
         let slot = slots.take().await;
         let (answer, ()) = tokio::join!(to_its_end(client), serve(stream, peer, &slot, &NotFound));
         assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");

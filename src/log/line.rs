@@ -122,7 +122,13 @@ pub(super) fn event_json(time: Timestamp, level: Level, message: &str) -> String
 /// The same as plain text.
 pub(super) fn event_text(time: Timestamp, level: Level, message: &str) -> String {
     let mut line = format!("{time:.3} {level} ");
-    push_escaped(&mut line, message);
+    // Nothing stands in quotes here, so that quotes and backslashes stay as they are.
+    let parts = message.split_inclusive(['"', '\\']);
+    for part in parts {
+        let mark = part.len() - usize::from(part.ends_with(['"', '\\']));
+        push_escaped(&mut line, &part[..mark]);
+        line.push_str(&part[mark..]);
+    }
     line.push('\n');
     line
 }
@@ -358,7 +364,8 @@ mod tests {
             push_escaped(&mut line, text);
             assert_eq!(line, escaped);
             assert!(event_json(Timestamp::UNIX_EPOCH, Level::Info, text).contains(escaped));
-            assert!(event_text(Timestamp::UNIX_EPOCH, Level::Info, text).contains(escaped));
+            let in_text = escaped.replace("\\\"", "\"").replace(r"\\", r"\");
+            assert!(event_text(Timestamp::UNIX_EPOCH, Level::Info, text).contains(&in_text), "{in_text}");
         }
         let line = access("/\u{202e}", None);
         assert!(line.json().contains("\"/\\u202e\"") && line.text().contains("/\\u202e\" "));

@@ -212,7 +212,7 @@ mod tests {
     async fn a_panic_ends_its_own_connection_only() {
         let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.local_addr().unwrap();
-        let slots = Slots::new(2, prometheus_client::metrics::gauge::Gauge::default());
+        let slots = Slots::new(2, crate::metrics::Connections::default());
         let port = Port::open(listener, slots.clone(), Panics, &log());
         let mut other = TcpStream::connect(address).await.unwrap();
         other.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
@@ -244,7 +244,7 @@ mod tests {
         for limit in [400, 100] {
             let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
             let clients = waiting(listener.local_addr().unwrap(), 300);
-            let slots = Slots::new(limit, prometheus_client::metrics::gauge::Gauge::default());
+            let slots = Slots::new(limit, crate::metrics::Connections::default());
             let port = Port::open(listener, slots, Panics, &log());
             let answered = tokio::task::spawn_blocking(move || {
                 let answer = |mut client: std::net::TcpStream| {
@@ -262,7 +262,7 @@ mod tests {
     async fn clients_that_come_without_end_do_not_keep_it_open() {
         let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.local_addr().unwrap();
-        let slots = Slots::new(2, prometheus_client::metrics::gauge::Gauge::default());
+        let slots = Slots::new(2, crate::metrics::Connections::default());
         let port = Port::open(listener, slots, Panics, &log());
         let come = move || {
             while let Ok(mut client) = std::net::TcpStream::connect(address) {

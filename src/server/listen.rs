@@ -21,7 +21,7 @@ const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
 
 /// What the kernel keeps for a connection, each way, in bytes; Linux doubles it for its own bookkeeping. By itself it
 /// would keep up to 10 MB of a client that never takes its answers.
-const KERNEL_BUFFER: usize = 32 * 1024;
+const KERNEL_BUFFER: usize = 16 * 1024;
 
 /// A port that cannot be bound.
 #[derive(Debug, thiserror::Error)]

@@ -7,18 +7,19 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
 
-use prometheus_client::metrics::gauge::Gauge;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     task::AbortHandle,
     time::timeout,
 };
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
+
+use crate::metrics::Connections;
 
 /// While every connection is being answered, how often to look whether one is not any more.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
@@ -34,7 +35,7 @@ pub(crate) const SMALL_HEAD: usize = 8 * 1024;
 const UNFINISHED_HEADS: usize = 16 * 1024 * 1024;
 
 /// So many connections may keep their buffers for a while when they idle; others give theirs back at once.
-const WARM: usize = 128;
+const WARM: usize = 64;
 
 /// The slots of a port.
 #[derive(Debug)]
@@ -49,7 +50,7 @@ pub(crate) struct Slots {
     /// How many connections hold buffers.
     warm: AtomicUsize,
     next: AtomicU64,
-    gauge: Gauge<i64, AtomicI64>,
+    metrics: Connections,
     start: Instant,
 }
 
@@ -97,9 +98,10 @@ enum Doing {
 // === impl Slots ===
 
 impl Slots {
-    /// At most `limit` connections at once; `gauge` shows how many there are.
-    pub(crate) fn new(limit: usize, gauge: Gauge<i64, AtomicI64>) -> Arc<Self> {
+    /// At most `limit` connections at once; `metrics` tell of them.
+    pub(crate) fn new(limit: usize, metrics: Connections) -> Arc<Self> {
         let limit = limit.clamp(1, Semaphore::MAX_PERMITS);
+        metrics.limit.set(i64::try_from(limit).unwrap_or(i64::MAX));
         Arc::new(Self {
             permits: Arc::new(Semaphore::new(limit)),
             limit,
@@ -108,7 +110,7 @@ impl Slots {
             unfinished: AtomicUsize::new(0),
             warm: AtomicUsize::new(0),
             next: AtomicU64::new(0),
-            gauge,
+            metrics,
             start: Instant::now(),
         })
     }
@@ -132,7 +134,7 @@ impl Slots {
             task: OnceLock::new(),
         });
         self.lock().insert(number, state.clone());
-        self.gauge.inc();
+        self.metrics.open.inc();
         Slot {
             slots: self.clone(),
             number,
@@ -166,6 +168,7 @@ impl Slots {
         let next = staying.into_iter().filter_map(|it| Some((it.turn(now)?, it))).min_by_key(|(turn, _)| *turn);
         let Some((_, state)) = next else { return false };
         state.closing_since.store(now.max(1), Ordering::Relaxed);
+        self.metrics.shed.inc();
         // It takes no more output: there is nothing that it could still be told.
         if state.doing().0 == Doing::Stalled {
             state.abort();
@@ -301,7 +304,7 @@ impl Drop for Slot {
     fn drop(&mut self) {
         self.give_back();
         self.slots.lock().remove(&self.number);
-        self.slots.gauge.dec();
+        self.slots.metrics.open.dec();
     }
 }
 
@@ -375,7 +378,7 @@ mod tests {
     }
 
     async fn full(limit: usize) -> (Arc<Slots>, Vec<Slot>) {
-        let slots = Slots::new(limit, Gauge::default());
+        let slots = Slots::new(limit, Connections::default());
         let mut taken = Vec::new();
         for _ in 0..limit {
             taken.push(slots.take().await);
@@ -392,7 +395,7 @@ mod tests {
 
     #[tokio::test]
     async fn room_is_made_by_the_old_that_were_never_answered_then_by_the_idle_then_by_the_young() {
-        let mut slots = Slots::new(7, Gauge::default());
+        let mut slots = Slots::new(7, Connections::default());
         aged(&mut slots);
         let order = [
             (Doing::New, 3000),
@@ -425,11 +428,12 @@ mod tests {
             assert_eq!(gone, (0..=next).collect::<Vec<_>>());
         }
         assert!(open.iter().all(|(_, slot, _)| slot.is_closing()));
+        assert_eq!(slots.metrics.shed.get(), 7);
     }
 
     #[tokio::test]
     async fn one_whose_client_takes_no_output_is_dropped_and_one_that_was_told_and_stays_is_dropped_after_a_second() {
-        let mut slots = Slots::new(2, Gauge::default());
+        let mut slots = Slots::new(2, Connections::default());
         aged(&mut slots);
         for (doing, waits) in [(Doing::Stalled, 0), (Doing::Idle, 1000)] {
             let slot = slots.take().await;
@@ -471,7 +475,7 @@ mod tests {
 
     #[tokio::test]
     async fn buffers_are_given_back_at_once_where_too_many_connections_hold_some() {
-        let slots = Slots::new(2, Gauge::default());
+        let slots = Slots::new(2, Connections::default());
         let (slot, other) = (slots.take().await, slots.take().await);
         let mut warm: Vec<_> = (0..WARM).map(|_| other.warms_up()).collect();
         assert!(!slot.cools_at_once());
@@ -483,8 +487,8 @@ mod tests {
 
     #[tokio::test]
     async fn unfinished_heads_share_what_they_hold_beyond_8_kib_each() {
-        let gauge = Gauge::default();
-        let slots = Slots::new(1000, gauge.clone());
+        let metrics = Connections::default();
+        let slots = Slots::new(1000, metrics.clone());
         let mut holds = Vec::new();
         let share = 64 * 1024 - SMALL_HEAD;
         for _ in 0..UNFINISHED_HEADS / share {
@@ -502,6 +506,6 @@ mod tests {
         another.keeps(64 * 1024);
         holds.clear();
         drop(another);
-        assert_eq!((slots.unfinished.load(Ordering::Relaxed), slots.count(), gauge.get()), (0, 0, 0));
+        assert_eq!((slots.unfinished.load(Ordering::Relaxed), slots.count(), metrics.open.get()), (0, 0, 0));
     }
 }
