@@ -214,6 +214,9 @@ impl Pages {
             Err(error) if error.kind() == ErrorKind::WriteFailure => {
                 Err(PagesError(format!("{name} becomes larger than {} KiB", LARGEST_PAGE / 1024)))
             }
+            Err(error) if error.kind() == ErrorKind::OutOfFuel => {
+                Err(PagesError(format!("{name} takes more than {FUEL} steps: it has loops that are too long")))
+            }
             rendered => {
                 rendered?;
                 String::from_utf8(page.0).map_err(|_| PagesError(format!("{name} is not UTF-8")))
