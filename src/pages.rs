@@ -215,7 +215,8 @@ impl Pages {
                 Err(PagesError(format!("{name} becomes larger than {} KiB", LARGEST_PAGE / 1024)))
             }
             Err(error) if error.kind() == ErrorKind::OutOfFuel => {
-                Err(PagesError(format!("{name} takes more than {FUEL} steps: it has loops that are too long")))
+                let line = error.line().unwrap_or(1);
+                Err(PagesError(format!("{name}:{line}: takes more than {FUEL} steps: expected shorter loops")))
             }
             rendered => {
                 rendered?;
