@@ -53,9 +53,8 @@ bench: ## CPU, speed and memory beside other servers that send the same page: do
 instructions: ## instructions of a request, which may not drift
 	@bench/run instructions
 
-attack: ## attack the built server on loopback, and say what holds
-	cargo build --release --locked --package maintenance-mode
-	cargo run --release --locked --package attack -- all
+attack: ## attack the server, as the image has it, on loopback, and say what holds
+	@bench/attack/run
 
 fuzz: ## a minute of inputs that nobody thought of for each target in fuzz/fuzz_targets
 	@ci/fuzz

@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# What the scripts under ci/ share: messages, retries, Debian packages, and tools built from pinned Go modules. To be sourced.
+# What the scripts under ci/ share: messages, retries, Debian packages, tools built from pinned Go modules, and
+# our own binaries as the image has them. To be sourced.
 
 tools=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # Built tools are kept outside of the clone, so that a second clone builds nothing.
@@ -103,6 +104,18 @@ crate() {
 }
 
 built() { [ -x "$bin/$1" ] && [ "$(cat "$bin/$1.version" 2>/dev/null)" = "$2" ]; } # NAME STAMP
+
+# as_in_the_image PACKAGE...: the folder of the binaries of these members of the workspace, built as the image has them.
+# It is one of its own: other flags build all anew.
+as_in_the_image() {
+  local package packages=() flags host
+  for package; do packages+=(--package "$package"); done
+  host=$(rustc -vV | sed -n 's/^host: //p')
+  flags=$(sed -n 's/^ENV RUSTFLAGS="\(.*\)"$/\1/p' "$tools/../../Dockerfile")
+  [ -n "$flags" ] || die "the Dockerfile has no RUSTFLAGS"
+  RUSTFLAGS=$flags cargo build --release --locked "${packages[@]}" --target "$host" || die "this could not be built: $*"
+  echo "${CARGO_TARGET_DIR:-target}/$host/release"
+}
 
 # helm_of 3|4: the path of a Helm of that major version, which is built where PATH has none.
 helm_of() {

@@ -11,10 +11,10 @@ use tokio::time::interval;
 
 use crate::client::{Client, within};
 
+/// New connections in a second.
+pub(crate) const RATE: u32 = 500;
 /// Connections that are open at once.
 const CLIENTS: usize = 1000;
-/// One new connection in that time: 500 a second.
-const EVERY: Duration = Duration::from_millis(2);
 
 /// A flood that lasts until this is dropped.
 pub(crate) struct Flood {
@@ -46,7 +46,7 @@ impl Drop for Flood {
 async fn flood(address: SocketAddr, opened: Arc<AtomicUsize>) {
     let mut held = VecDeque::new();
     let mut opening = JoinSet::new();
-    let mut tick = interval(EVERY);
+    let mut tick = interval(Duration::from_secs(1) / RATE);
     loop {
         tick.tick().await;
         opening.spawn(within(Duration::from_secs(5), async move {

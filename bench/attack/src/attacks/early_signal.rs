@@ -141,12 +141,15 @@ async fn executed(binary: &Binary) -> Outcome<(Child, Pid)> {
 fn watch(pid: Pid, time: Duration) -> Outcome<bool> {
     let until = Instant::now() + time;
     let (mut began, mut waits) = (None, None);
+    let schedstat = format!("/proc/{}/schedstat", pid.as_raw_nonzero());
     loop {
         let status = fs::read_to_string(format!("/proc/{}/status", pid.as_raw_nonzero()))?;
         let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).map_or("", str::trim);
         let now = Instant::now();
-        // Those before it was executed do not matter.
-        let waits_now = field("nonvoluntary_ctxt_switches:").to_owned();
+        // How often another took its CPU, and for how long it waited for one until it had it. What was before it was
+        // executed does not matter.
+        let delay = fs::read_to_string(&schedstat)?.split_whitespace().nth(1).map(str::to_owned);
+        let waits_now = (field("nonvoluntary_ctxt_switches:").to_owned(), delay);
         waits.get_or_insert_with(|| waits_now.clone());
         // Rust's runtime catches SIGSEGV just before `main`.
         if began.is_none() && u64::from_str_radix(field("SigCgt:"), 16)? & SEGV != 0 {

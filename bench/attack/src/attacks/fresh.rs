@@ -27,6 +27,13 @@ const ATTACKERS: u64 = 500;
 /// Each of two rounds takes so long, and opens at most so many connections.
 const ROUND: Duration = Duration::from_secs(15);
 const CONNECTIONS: usize = 10_000;
+/// Honest clients that keep their connection, and as many that do not.
+const HONEST: usize = 4;
+const PAUSE: Duration = Duration::from_millis(20);
+/// Connections of the attackers, and of honest clients, for whom each request may be one; a round and what follows it
+/// take twice its time at most.
+pub(super) const MADE: u64 =
+    2 * CONNECTIONS as u64 + 4 * ROUND.as_secs() * (1000 / PAUSE.subsec_millis() as u64) * 2 * HONEST as u64;
 /// What the second round may leave more than the first.
 const GROWTH: u64 = 4_000_000;
 
@@ -50,9 +57,9 @@ pub(super) async fn attack(binary: &Binary) -> Outcome<Report> {
         request: GET,
         status: 503,
         body: Some(body),
-        kept: 4,
-        new: 4,
-        pause: Duration::from_millis(20),
+        kept: HONEST,
+        new: HONEST,
+        pause: PAUSE,
     });
     let (first, opened_first) = round(&server, seed).await?;
     let (second, opened_second) = round(&server, seed.wrapping_add(ATTACKERS)).await?;

@@ -6,7 +6,7 @@ use tokio::time::sleep;
 
 use crate::Outcome;
 use crate::client::GET;
-use crate::flood::Flood;
+use crate::flood::{Flood, RATE};
 use crate::honest::{Asking, Honest, ms};
 use crate::report::{Report, seconds};
 use crate::server::Binary;
@@ -14,6 +14,15 @@ use crate::server::Binary;
 pub(super) const NAME: &str = "main-flood";
 
 const TIME: Duration = Duration::from_secs(15);
+const LIMITS: [u64; 2] = [512, 4096];
+/// Honest clients that keep their connection, and as many that do not.
+const HONEST: usize = 4;
+const PAUSE: Duration = Duration::from_millis(20);
+/// Connections: the flood begins 2 s earlier and ends when the last request, which may take 10 s, is answered. Each
+/// honest request may be a connection.
+pub(super) const MADE: u64 = LIMITS.len() as u64
+    * ((TIME.as_secs() + 12) * RATE as u64
+        + TIME.as_secs() * (1000 / PAUSE.subsec_millis() as u64) * 2 * HONEST as u64);
 const BOUND: Duration = Duration::from_millis(100);
 
 pub(super) async fn attack(binary: &Binary) -> Outcome<Report> {
@@ -25,7 +34,7 @@ pub(super) async fn attack(binary: &Binary) -> Outcome<Report> {
             seconds(TIME)
         ),
     );
-    for limit in [512, 4096] {
+    for limit in LIMITS {
         let server = binary.launch().set("MAX_CONNECTIONS", limit.to_string()).start().await?;
         let flood = Flood::start(server.main);
         sleep(Duration::from_secs(2)).await;
@@ -34,9 +43,9 @@ pub(super) async fn attack(binary: &Binary) -> Outcome<Report> {
             request: GET,
             status: 503,
             body: None,
-            kept: 4,
-            new: 4,
-            pause: Duration::from_millis(20),
+            kept: HONEST,
+            new: HONEST,
+            pause: PAUSE,
         });
         sleep(TIME).await;
         let opened = flood.opened();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use crate::Outcome;
-use crate::flood::Flood;
+use crate::flood::{Flood, RATE};
 use crate::honest::{Asking, Honest, ms};
 use crate::report::{Report, seconds};
 use crate::server::Binary;
@@ -16,6 +16,8 @@ const TIME: Duration = Duration::from_secs(20);
 /// As many probe at once, each 1 s after its last answer: with answers within 1 s, at least 100 probes in that time.
 const KUBELETS: usize = 10;
 const PROBES: usize = 100;
+/// Connections: the flood begins 2 s earlier and ends when the last probe, which may take 10 s, is answered.
+pub(super) const MADE: u64 = (TIME.as_secs() + 12) * RATE as u64 + TIME.as_secs() * KUBELETS as u64;
 
 pub(super) async fn attack(binary: &Binary) -> Outcome<Report> {
     let mut report = Report::new(

@@ -19,6 +19,8 @@ pub(super) const NAME: &str = "memory";
 
 /// The chart's default, and the server's.
 const CONNECTIONS: usize = 4096;
+/// Connections: five mixes without a limit of memory and three with it, of which the last has three waves each time.
+pub(super) const MADE: u64 = 12 * CONNECTIONS as u64 + 100;
 /// The chart's limit for a pod.
 const LIMIT: u64 = 128 << 20;
 /// What any mix may take of it.

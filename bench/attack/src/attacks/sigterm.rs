@@ -1,7 +1,6 @@
 //! SIGTERM: who was let in is answered.
 
 use std::collections::BTreeMap;
-use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,6 +27,16 @@ const SIGTERMS: usize = 100;
 const AT_ONCE: usize = 4;
 /// Clients of a server that keep their connection, and as many that connect for each request.
 const CLIENTS: usize = 4;
+/// Before a request on a kept connection, and before a new connection. Who keeps its connection needs a new one for each
+/// request from the SIGTERM on.
+const PAUSE_KEPT: Duration = Duration::from_millis(2);
+const PAUSE_NEW: Duration = Duration::from_millis(40);
+/// So long before the delay ends nobody pauses any more: that is where requests could be lost.
+const HURRY: Duration = Duration::from_millis(50);
+/// Connections of one client.
+const MOST: usize = 70;
+/// Connections in all.
+pub(super) const MADE: u64 = (SIGTERMS * 2 * CLIENTS * MOST + HALF + IDLE + LATE) as u64;
 
 pub(super) async fn attack(binary: &Binary) -> Outcome<Report> {
     let mut report = Report::new(
@@ -116,7 +125,19 @@ async fn just_before_the_end(binary: &Binary, report: &mut Report) -> Outcome<()
 #[derive(Default)]
 struct Seen {
     answered: usize,
+    /// Why there was no whole answer.
     lost: Vec<String>,
+    /// Why there was no connection.
+    not_made: Vec<String>,
+}
+
+/// What clients are to do.
+#[derive(Default)]
+struct Phase {
+    /// No longer pause.
+    hurry: AtomicBool,
+    /// Stop.
+    over: AtomicBool,
 }
 
 async fn under_load(binary: &Binary, report: &mut Report) -> Outcome<()> {
@@ -134,20 +155,18 @@ async fn under_load(binary: &Binary, report: &mut Report) -> Outcome<()> {
             hit += usize::from(!seen.lost.is_empty());
             all.answered += seen.answered;
             all.lost.extend(seen.lost);
+            all.not_made.extend(seen.not_made);
         }
     }
-    let mut kinds = BTreeMap::<_, usize>::new();
-    for kind in &all.lost {
-        *kinds.entry(kind).or_default() += 1;
-    }
-    let kinds: Vec<_> = kinds.iter().map(|(kind, count)| format!("; {kind}: {count}")).collect();
     report.must(
         "no request is lost: sent on a connection that was made, and not answered whole",
         format!(
-            "{} of {} lost, by {hit} of {SIGTERMS} SIGTERMs{}",
+            "{} of {} lost, by {hit} of {SIGTERMS} SIGTERMs{}; {} connections were not made{}",
             all.lost.len(),
             all.answered + all.lost.len(),
-            kinds.concat(),
+            kinds(&all.lost),
+            all.not_made.len(),
+            kinds(&all.not_made),
         ),
         all.lost.is_empty() && all.answered > 0,
     );
@@ -156,43 +175,58 @@ async fn under_load(binary: &Binary, report: &mut Report) -> Outcome<()> {
     Ok(())
 }
 
+/// How many there are of each kind of error, to follow their sum.
+fn kinds(errors: &[String]) -> String {
+    let mut kinds = BTreeMap::<_, usize>::new();
+    for kind in errors {
+        *kinds.entry(kind).or_default() += 1;
+    }
+    let kinds: Vec<_> = kinds.iter().map(|(kind, count)| format!("{kind}: {count}")).collect();
+    if kinds.is_empty() { String::new() } else { format!(" ({})", kinds.join(", ")) }
+}
+
 async fn one_sigterm(launch: &Launch) -> Outcome<(Seen, bool)> {
     let mut server = launch.start().await?;
-    let over = Arc::new(AtomicBool::new(false));
+    let phase = Arc::new(Phase::default());
     let mut clients = JoinSet::new();
     for number in 0..2 * CLIENTS {
-        clients.spawn(client(server.main, number < CLIENTS, over.clone()));
+        clients.spawn(client(server.main, number < CLIENTS, phase.clone()));
     }
     sleep(Duration::from_millis(200)).await;
     server.signal(Signal::TERM)?;
+    sleep(DELAY - HURRY).await;
+    phase.hurry.store(true, Ordering::Relaxed);
     let status = server.ended(Duration::from_secs(30)).await?;
-    over.store(true, Ordering::Relaxed);
+    phase.over.store(true, Ordering::Relaxed);
     let mut seen = Seen::default();
     for one in clients.join_all().await {
         seen.answered += one.answered;
         seen.lost.extend(one.lost);
+        seen.not_made.extend(one.not_made);
     }
     Ok((seen, status.is_some_and(|it| it.success())))
 }
 
-/// Asks without a pause until nothing listens any more.
-async fn client(address: SocketAddr, keeps: bool, over: Arc<AtomicBool>) -> Seen {
+/// Asks until nothing listens any more, or it has made [`MOST`] connections.
+async fn client(address: SocketAddr, keeps: bool, phase: Arc<Phase>) -> Seen {
     let mut seen = Seen::default();
     let mut kept: Option<Client> = None;
+    let mut made = 0;
     loop {
         let mut client = match kept.take() {
             Some(client) => client,
-            None => match within(Duration::from_secs(10), Client::to(address)).await {
-                Ok(client) => client,
-                // Nothing listens any more: nothing was sent.
-                Err(error) if matches!(error.kind(), ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset) => {
-                    return seen;
+            None if made == MOST => return seen,
+            None => {
+                made += 1;
+                match within(Duration::from_secs(10), Client::to(address)).await {
+                    Ok(client) => client,
+                    // Nothing was sent.
+                    Err(error) => {
+                        seen.not_made.push(error.kind().to_string());
+                        return seen;
+                    }
                 }
-                Err(error) => {
-                    seen.lost.push(format!("no connection: {}", error.kind()));
-                    return seen;
-                }
-            },
+            }
         };
         match within(Duration::from_secs(10), client.ask(GET)).await {
             Ok(answer) => {
@@ -203,9 +237,13 @@ async fn client(address: SocketAddr, keeps: bool, over: Arc<AtomicBool>) -> Seen
             }
             Err(error) => seen.lost.push(error.kind().to_string()),
         }
-        if over.load(Ordering::Relaxed) && kept.is_some() {
+        if phase.over.load(Ordering::Relaxed) {
             return seen;
         }
-        tokio::task::yield_now().await;
+        match (phase.hurry.load(Ordering::Relaxed), &kept) {
+            (true, _) => tokio::task::yield_now().await,
+            (false, Some(_)) => sleep(PAUSE_KEPT).await,
+            (false, None) => sleep(PAUSE_NEW).await,
+        }
     }
 }
