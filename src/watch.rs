@@ -114,28 +114,14 @@ impl Watch {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
-
     use super::*;
     use crate::{
         ask::Coding,
-        log::{Log, Writer},
+        log::{Log, Sink, Writer},
         metrics::Metrics,
         settings::{LogFormat, Sources},
         start::Start,
     };
-
-    #[derive(Clone, Default)]
-    struct Sink(Arc<Mutex<Vec<u8>>>);
-
-    impl io::Write for Sink {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
 
     struct World {
         watch: Watch,
@@ -175,7 +161,7 @@ mod tests {
         }
         fn events(self) -> String {
             self.writer.finish(Duration::from_secs(1));
-            String::from_utf8(self.events.0.lock().unwrap().clone()).unwrap()
+            self.events.text()
         }
     }
 

@@ -169,29 +169,36 @@ impl fmt::Display for Level {
     }
 }
 
+/// Where a test reads what was logged.
+#[cfg(test)]
+#[derive(Clone, Default)]
+pub(crate) struct Sink(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+
+#[cfg(test)]
+impl Sink {
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+#[cfg(test)]
+impl Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::{
-        net::IpAddr,
-        sync::{Arc, Mutex},
-    };
+    use std::net::IpAddr;
 
     use http::{HeaderMap, Method};
 
     use super::*;
     use crate::settings::Tier;
-
-    #[derive(Clone, Default)]
-    struct Sink(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Sink {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
 
     /// A pipe that nobody reads: the first write never returns.
     struct Stuck(std_mpsc::Receiver<()>);
@@ -254,7 +261,7 @@ mod tests {
         log.event(Level::Warn, "one\ntwo");
         writer.finish(Duration::from_secs(1));
         assert_eq!(lost.get(), 1);
-        let text = String::from_utf8(sink.0.lock().unwrap().clone()).unwrap();
+        let text = sink.text();
         assert!(text.ends_with("Z warn one\\u000atwo\n"), "{text}");
     }
 }
