@@ -13,7 +13,7 @@ use std::{
 };
 
 use http::{Request, request::Parts};
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper::{body::Incoming, service::service_fn};
 use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
 use tokio::{
@@ -24,7 +24,7 @@ use tokio::{
 pub use crate::settings::{Files, Settings, Switch, TABLE, Tier};
 use crate::{
     cli::Command,
-    connection::{Handler as _, LARGEST_HEAD},
+    connection::{Handler as _, http1},
     log::Log,
     main_port::MainPort,
     metrics::Metrics,
@@ -74,7 +74,6 @@ impl MainPortInMemory {
     }
 
     /// Talks to a client that sends `input`, of which at most `piece` bytes come at once, and then shuts its side.
-    /// hyper is configured as in [`crate::connection`].
     #[must_use]
     pub fn talk(&self, input: &[u8], piece: usize) -> Talk {
         let (requests, mut output) = (Mutex::new(Vec::new()), Vec::new());
@@ -88,9 +87,7 @@ impl MainPortInMemory {
             std::future::ready(Ok::<_, std::convert::Infallible>(response))
         });
         let stream = join(Pieces { rest: input, size: piece }, &mut output);
-        let mut connection = http1::Builder::new();
-        let connection =
-            connection.half_close(true).max_header_size(LARGEST_HEAD).serve_connection(TokioIo::new(stream), service);
+        let connection = http1().serve_connection(TokioIo::new(stream), service);
         // An error is a request that is none, and hyper has told the client what it had to say.
         let _ = self.runtime.block_on(connection);
         Talk { requests: requests.into_inner().unwrap_or_default(), output }

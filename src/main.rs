@@ -30,7 +30,11 @@ const LAST_LINES: Duration = Duration::from_secs(1);
 const LAST_LINE: Duration = Duration::from_millis(200);
 
 fn main() -> ExitCode {
-    match Command::parse(std::env::args_os().skip(1), std::env::vars_os()).map_err(End::misuse).and_then(run) {
+    let held_back = signals::hold_back().map_err(End::failure);
+    match held_back
+        .and_then(|()| Command::parse(std::env::args_os().skip(1), std::env::vars_os()).map_err(End::misuse))
+        .and_then(run)
+    {
         Ok(()) => ExitCode::SUCCESS,
         Err(end) => {
             let status = end.status();
@@ -47,13 +51,16 @@ fn main() -> ExitCode {
 }
 
 fn run(command: Command) -> Result<(), End> {
+    if !matches!(command, Command::Serve(_)) {
+        // It ends by itself, and at a signal at once.
+        signals::let_through().map_err(End::failure)?;
+    }
     let sources = match command {
         Command::Serve(sources) => sources,
         Command::Probe { url, wanted } => return cli::print(&probe_client::probe(&url, wanted)?),
         Command::Help => return cli::print(&cli::usage()),
         Command::Version => return cli::print(cli::VERSION),
     };
-    signals::hold_back().map_err(End::failure)?;
     // 64 cores would start 64 workers, each with a malloc arena of its own.
     let workers = thread::available_parallelism().map_or(1, usize::from).min(4);
     let runtime = runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build();

@@ -201,7 +201,9 @@ impl Pages {
                     let settings = Settings { maintenance_mode, contact: contact.into(), ..settings.clone() };
                     let facts = Facts { reload_error: reload_error.into(), ..facts.clone() };
                     let variables = self.variables(&settings, &facts);
-                    self.own.iter().try_for_each(|name| self.render(name, &variables).map(drop))?;
+                    for name in &self.own {
+                        policy(name, &line_ends(&self.render(name, &variables)?))?;
+                    }
                 }
             }
         }
@@ -300,16 +302,8 @@ fn replace(
 
 impl Page {
     fn new(name: &str, html: &str) -> Result<Self, PagesError> {
-        // As browsers do before they hash an inline block.
-        let html = html.replace("\r\n", "\n").replace('\r', "\n");
-        let policy = policy(&html);
-        if policy.len() > LONGEST_POLICY {
-            return Err(PagesError(format!(
-                "{name} would have a Content-Security-Policy of {} bytes, over {LONGEST_POLICY}: use fewer inline style \
-                 and script blocks",
-                policy.len()
-            )));
-        }
+        let html = line_ends(html);
+        let policy = policy(name, &html)?;
         let hash = BASE64.encode(&Hash::hash(html.as_bytes())[..12]);
         let compressed =
             gzip(html.as_bytes()).map_err(|error| PagesError(format!("{name} cannot be compressed: {error}")))?;
@@ -350,8 +344,13 @@ fn for_good(text: String) -> &'static str {
     })
 }
 
+/// Line ends as browsers have them before they hash an inline block.
+fn line_ends(html: &str) -> String {
+    html.replace("\r\n", "\n").replace('\r', "\n")
+}
+
 /// The strictest policy under which the page's own inline styles and scripts still work.
-fn policy(html: &str) -> String {
+fn policy(name: &str, html: &str) -> Result<String, PagesError> {
     let mut policy =
         String::from("default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
     for (element, directive) in [("style", "style-src"), ("script", "script-src")] {
@@ -364,7 +363,14 @@ fn policy(html: &str) -> String {
             policy.push_str(&format!(" 'sha256-{hash}'"));
         }
     }
-    policy
+    if policy.len() > LONGEST_POLICY {
+        return Err(PagesError(format!(
+            "{name} would have a Content-Security-Policy of {} bytes, over {LONGEST_POLICY}: use fewer inline style and \
+             script blocks",
+            policy.len()
+        )));
+    }
+    Ok(policy)
 }
 
 /// The texts between `<element ...>` and `</element`, in order.
@@ -550,6 +556,12 @@ mod tests {
     #[test]
     fn a_branch_that_would_fail_later_fails_the_rehearsal() {
         let settings = Sources::default().resolve(&Files::default()).unwrap();
+        let dir = TempDir::new().unwrap();
+        let styles: String = (0..100).map(|number| format!("<style>a{number}</style>")).collect();
+        let text = format!("{{% if users_mode == \"maintenance\" %}}{styles}{{% endif %}}");
+        fs::write(dir.path().join("maintenance.html"), text).unwrap();
+        let error = Pages::load(Some(dir.path())).unwrap().0.rehearse(&settings, &facts()).unwrap_err().to_string();
+        assert!(error.starts_with("maintenance.html would have a Content-Security-Policy of "), "{error}");
         for (name, condition) in [
             ("maintenance.html", "users_mode == \"maintenance\""),
             ("index.html", "users_mode == \"normal\""),

@@ -25,6 +25,14 @@ pub fn hold_back() -> io::Result<()> {
     Ok(all().thread_block()?)
 }
 
+/// Lets those come that were held back.
+///
+/// # Errors
+/// The kernel refuses.
+pub fn let_through() -> io::Result<()> {
+    Ok(all().thread_unblock()?)
+}
+
 fn all() -> SigSet {
     [signal::SIGTERM, signal::SIGINT, signal::SIGHUP].into_iter().collect()
 }
@@ -42,7 +50,7 @@ impl Signals {
             interrupt: unix::signal(SignalKind::interrupt())?,
             hangup: unix::signal(SignalKind::hangup())?,
         };
-        all().thread_unblock()?;
+        let_through()?;
         Ok(registered)
     }
 

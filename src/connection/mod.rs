@@ -77,14 +77,19 @@ enum Waited {
 /// How talking HTTP ended.
 enum Talked {
     /// Nothing more has come.
-    Quiet {
-        /// Whether an answer was made.
-        answered: bool,
-        /// What has come since the last answer: the start of a head, or nothing.
-        rest: Bytes,
-    },
+    Quiet(Quiet),
     /// The connection is over.
     Over,
+}
+
+/// What is left of a talk.
+struct Quiet {
+    /// Whether an answer was made.
+    answered: bool,
+    /// When the head began to come of which `rest` is the start.
+    began: Option<Instant>,
+    /// What has come since the last answer: the start of a head, or nothing.
+    rest: Bytes,
 }
 
 /// One connection, and what it is served with.
@@ -93,13 +98,13 @@ struct Connection<'s, H> {
     peer: SocketAddr,
     slot: &'s Slot,
     handler: &'s H,
-    /// Whether being told to close still matters to it.
-    heeds: bool,
+    /// Whether it still has to ask if it was told to close.
+    may_be_told: bool,
 }
 
 /// Serves a connection until it ends.
 pub(crate) async fn serve<H: Handler>(stream: TcpStream, peer: SocketAddr, slot: &Slot, handler: &H) {
-    let mut connection = Connection { stream, peer, slot, handler, heeds: true };
+    let mut connection = Connection { stream, peer, slot, handler, may_be_told: true };
     let mut due = Instant::now() + H::FIRST_BYTE_TIME;
     let mut timer = pin!(sleep_until(due));
     // The start of a head, and when it began to come.
@@ -109,9 +114,9 @@ pub(crate) async fn serve<H: Handler>(stream: TcpStream, peer: SocketAddr, slot:
             Waited::Input => {}
             // What has come by now is answered.
             Waited::ToldToClose if has_come(&connection.stream) => _ = connection.stream.readable().await,
-            // When the server ends, a connection that has begun a head is none that idles.
-            Waited::ToldToClose if !rest.is_empty() && !slot.is_closing() => {
-                connection.heeds = false;
+            // The server ends, but a connection that has begun a head does not idle: it gets its answer.
+            Waited::ToldToClose if !rest.is_empty() && !slot.makes_room() => {
+                connection.may_be_told = false;
                 continue;
             }
             Waited::ToldToClose => return,
@@ -123,52 +128,56 @@ pub(crate) async fn serve<H: Handler>(stream: TcpStream, peer: SocketAddr, slot:
             }
         }
         let now = Instant::now();
-        let begins = *began.get_or_insert(now);
         // On the heap, as it needs much that a connection which waits does not.
-        match Box::pin(connection.talk(mem::take(&mut rest), timer.as_mut(), now)).await {
-            Talked::Over => return,
-            Talked::Quiet { answered, rest: left } => {
-                let now = Instant::now();
-                (began, due) = match (answered, left.is_empty()) {
-                    (true, true) => (None, now + IDLE_TIME),
-                    (true, false) => (Some(now), now + HEAD_TIME),
-                    (false, false) if slot.is_new() => (began, begins + H::FIRST_HEAD_TIME),
-                    (false, false) => (began, begins + HEAD_TIME),
-                    // It was called readable when nothing had come.
-                    (false, true) => (None, due),
-                };
-                rest = left;
-            }
-        }
+        let talked = Box::pin(connection.talk(mem::take(&mut rest), began.unwrap_or(now), timer.as_mut(), now)).await;
+        let Talked::Quiet(quiet) = talked else { return };
+        due = match quiet.began {
+            Some(began) => began + connection.head_time(),
+            None if quiet.answered => Instant::now() + IDLE_TIME,
+            // Nothing had come.
+            None => due,
+        };
+        Quiet { began, rest, .. } = quiet;
     }
 }
 
 impl<H: Handler> Connection<'_, H> {
+    /// How long a head may take from its first byte.
+    fn head_time(&self) -> Duration {
+        if self.slot.is_new() { H::FIRST_HEAD_TIME } else { HEAD_TIME }
+    }
+
     /// Waits for input, until `due` at most.
     async fn wait(&self, mut timer: Pin<&mut Sleep>, due: Instant) -> Waited {
         let mut told = pin!(self.slot.told_to_close());
         poll_fn(|context| {
+            // First, so that a head which comes byte by byte has no longer.
+            if poll_due(timer.as_mut(), due, context).is_ready() {
+                return Poll::Ready(Waited::Late);
+            }
             if self.stream.poll_read_ready(context).is_ready() {
                 return Poll::Ready(Waited::Input);
             }
-            if self.heeds && told.as_mut().poll(context).is_ready() {
+            if self.may_be_told && told.as_mut().poll(context).is_ready() {
                 return Poll::Ready(Waited::ToldToClose);
             }
-            poll_due(timer.as_mut(), due, context).map(|()| Waited::Late)
+            Poll::Pending
         })
         .await
     }
 
-    /// Talks HTTP, beginning with `rest`, until all that came is answered and it is time to wait.
-    async fn talk(&mut self, rest: Bytes, mut timer: Pin<&mut Sleep>, now: Instant) -> Talked {
-        let Self { stream, peer, slot, handler, heeds } = self;
+    /// Talks HTTP until all that came is answered and it is time to wait. It begins with `rest`, the start of a head that
+    /// `began` to come then; the time is `now`.
+    async fn talk(&mut self, rest: Bytes, began: Instant, mut timer: Pin<&mut Sleep>, now: Instant) -> Talked {
+        let head_time = self.head_time();
+        let Self { stream, peer, slot, handler, may_be_told } = self;
         let _warm = slot.warms_up();
         let flow = Flow::default();
         let service = service_fn(|request: Request<Incoming>| {
             let start = StdInstant::now();
             let has_body = !request.body().is_end_stream();
             let mut response = handler.handle(request, *peer, start);
-            if slot.is_closing() {
+            if slot.makes_room() {
                 answer::close(&mut response);
             }
             slot.answered(start);
@@ -176,25 +185,24 @@ impl<H: Handler> Connection<'_, H> {
             future::ready(Ok::<_, Infallible>(response))
         });
         let wire = TokioIo::new(Wire { stream, rest, slot, flow: &flow });
-        let mut connection = http1::Builder::new()
-            // A client may shut its side once it has asked; else hyper takes that for an error.
-            .half_close(true)
-            .max_header_size(LARGEST_HEAD)
-            .serve_connection(wire, service);
+        let mut connection = http1().serve_connection(wire, service);
         let mut told = pin!(slot.told_to_close());
-        let (mut due, mut answered, mut asked) = (now + QUIET_TIME, false, false);
+        let (mut due, mut answered, mut asked) = ((now + QUIET_TIME).min(began + head_time), false, false);
+        // Since when there is a part of a head.
+        let mut part = Some(began);
         let result = poll_fn(|context| {
             if let Poll::Ready(result) = connection.poll_without_shutdown(context) {
                 return Poll::Ready(Some(result));
             }
+            part = slot.has_part().then(|| part.unwrap_or_else(Instant::now));
             let mut quiet = slot.cools_at_once();
             // Asked once, both wake this task; asking again before they have anything to say is for nothing.
             if !asked || slot.is_told_to_close() || timer.is_elapsed() {
                 asked = true;
-                quiet |= *heeds && told.as_mut().poll(context).is_ready();
+                quiet |= *may_be_told && told.as_mut().poll(context).is_ready();
                 while poll_due(timer.as_mut(), due, context).is_ready() {
                     due += QUIET_TIME;
-                    let lately = flow.was_answered_lately();
+                    let lately = flow.take_answered();
                     answered |= lately;
                     quiet |= !lately;
                 }
@@ -205,13 +213,11 @@ impl<H: Handler> Connection<'_, H> {
         let Some(result) = result else {
             let rest = connection.into_parts().read_buf;
             slot.keeps(rest.len());
+            let began = if rest.is_empty() { None } else { Some(part.unwrap_or_else(Instant::now)) };
             // A copy, as the bytes would keep all of hyper's buffer.
-            return Talked::Quiet {
-                answered: answered || flow.was_answered_lately(),
-                rest: Bytes::copy_from_slice(&rest),
-            };
+            let rest = Bytes::copy_from_slice(&rest);
+            return Talked::Quiet(Quiet { answered: answered || flow.take_answered(), began, rest });
         };
-        slot.closes();
         if let Some(refusal) = result.as_ref().err().and_then(refusal) {
             handler.refused(refusal);
         }
@@ -226,6 +232,7 @@ impl<H: Handler> Connection<'_, H> {
             lingers = true;
         }
         drop(connection);
+        slot.leaves();
         if flow.is_refused() {
             handler.refused(Refusal::HeadTooLarge);
             let head = answer::head_too_large(SystemTime::now());
@@ -238,6 +245,14 @@ impl<H: Handler> Connection<'_, H> {
         }
         Talked::Over
     }
+}
+
+/// hyper, as each connection has it.
+pub(crate) fn http1() -> http1::Builder {
+    let mut http1 = http1::Builder::new();
+    // A client may shut its side once it has asked; else hyper takes that for an error.
+    http1.half_close(true).max_header_size(LARGEST_HEAD);
+    http1
 }
 
 /// Ready once it is `due`. The timer is moved only where it would ring too late: mostly it rings too early, and then
@@ -323,7 +338,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn so_is_the_next_request_on_a_connection_that_idles() {
+    async fn a_request_that_came_before_an_idle_connection_was_told_to_close_is_answered() {
         let (mut client, stream, peer) = pair();
         let slots = Slots::new(1, Connections::default());
         let slot = Arc::new(slots.take().await);
@@ -342,7 +357,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn so_is_a_client_that_has_shut_its_side_at_once() {
+    async fn a_client_that_has_shut_its_side_at_once_is_answered() {
         let (mut client, stream, peer) = pair();
         client.write_all(GET).unwrap();
         client.shutdown(Shutdown::Write).unwrap();

@@ -6,9 +6,11 @@ use std::{
     pin::Pin,
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use bytes::{Buf as _, Bytes};
+use socket2::SockRef;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
@@ -71,7 +73,7 @@ impl Flow {
     }
 
     /// Whether an answer was made since this was last asked.
-    pub(super) fn was_answered_lately(&self) -> bool {
+    pub(super) fn take_answered(&self) -> bool {
         self.answered.swap(false, Ordering::Relaxed)
     }
 
@@ -113,7 +115,13 @@ impl Wire<'_> {
         let (stalled, was) = (result.is_pending(), self.flow.stalled.load(Ordering::Relaxed));
         if stalled != was {
             self.flow.stalled.store(stalled, Ordering::Relaxed);
-            if stalled { self.slot.stalls() } else { self.slot.goes_on() }
+            if stalled {
+                self.slot.stalls();
+            } else {
+                self.slot.goes_on();
+            }
+            // Where it is dropped now, the kernel is not to keep what the client does not take.
+            let _ = SockRef::from(&*self.stream).set_linger(stalled.then_some(Duration::ZERO));
         }
         self.flow.waits.store(false, Ordering::Relaxed);
         // A client may take nothing until it has sent everything.

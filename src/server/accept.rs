@@ -9,24 +9,25 @@ use std::{
 
 use tokio::{
     net::{TcpListener, TcpStream},
+    select,
     task::JoinHandle,
-    time::{sleep, timeout, timeout_at},
+    time::{sleep, timeout_at},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     listen::{BACKLOG, ignore_newcomers},
-    slots::Slots,
+    slots::{Slot, Slots},
 };
 use crate::{
     connection::{self, Handler},
     log::{Level, Log},
 };
 
-/// After an error that is not one connection's own, such as too many open files, accepting rests: at first
-/// this long, then twice as long each time.
-const REST: Duration = Duration::from_millis(50);
-const LONGEST_REST: Duration = Duration::from_secs(1);
+/// After an error that is not one connection's own, such as too many open files, accepting pauses: at first this long,
+/// then twice as long each time.
+const PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// How long a client may take to connect once it has begun to: the network's way there and back.
 const HANDSHAKE: Duration = Duration::from_millis(200);
@@ -40,14 +41,23 @@ pub(super) struct Port {
     accepting: JoinHandle<()>,
 }
 
-/// What accepting needs.
+/// Accepts on one port.
 struct Accept<H> {
+    serve: Serve<H>,
+    closing: CancellationToken,
+    log: Log,
+    pause: Duration,
+}
+
+/// Serves what was accepted.
+struct Serve<H> {
     slots: Arc<Slots>,
     connections: TaskTracker,
     handler: Arc<H>,
-    log: Log,
-    rest: Duration,
 }
+
+/// A connection that was accepted.
+type Accepted = (TcpStream, SocketAddr);
 
 // === impl Port ===
 
@@ -55,22 +65,15 @@ impl Port {
     /// Begins to accept.
     pub(super) fn open(listener: TcpListener, slots: Arc<Slots>, handler: impl Handler, log: &Log) -> Self {
         let (connections, closing) = (TaskTracker::new(), CancellationToken::new());
-        let accept = Accept {
-            slots: slots.clone(),
-            connections: connections.clone(),
-            handler: Arc::new(handler),
-            log: log.clone(),
-            rest: REST,
-        };
-        let accepting = tokio::spawn(accept.run(listener, closing.clone()));
-        Self { slots, connections, closing, accepting }
+        let serve = Serve { slots: slots.clone(), connections: connections.clone(), handler: Arc::new(handler) };
+        let accept = Accept { serve, closing: closing.clone(), log: log.clone(), pause: PAUSE };
+        Self { slots, connections, closing, accepting: tokio::spawn(accept.run(listener)) }
     }
 
     /// Takes whoever waits to be accepted, closes the listener, and waits until each connection that has begun has its
     /// answer, or until the deadline. Returns how many connections are left then.
-    pub(super) async fn close(self, deadline: Instant) -> usize {
+    pub(super) async fn drain(self, deadline: Instant) -> usize {
         self.closing.cancel();
-        // Before the rest is accepted, which at the limit waits for those that are open.
         self.slots.drain();
         let _ = timeout_at(deadline.into(), async {
             // An error says that accepting has ended, which is what is waited for.
@@ -79,72 +82,113 @@ impl Port {
             self.connections.wait().await;
         })
         .await;
-        self.slots.count()
+        self.connections.len()
     }
 }
 
 // === impl Accept ===
 
 impl<H: Handler> Accept<H> {
-    /// Accepts until `closing`, then until nobody waits any more.
-    async fn run(mut self, listener: TcpListener, closing: CancellationToken) {
-        let _ = closing.run_until_cancelled(self.accept_forever(&listener)).await;
+    /// Accepts until the port closes, then until nobody waits any more.
+    async fn run(mut self, listener: TcpListener) {
+        let closing = self.closing.clone();
+        loop {
+            let accepted = select! {
+                biased;
+                () = closing.cancelled() => break,
+                accepted = listener.accept() => accepted,
+            };
+            let Some(accepted) = self.or_pause(accepted).await else { continue };
+            select! {
+                biased;
+                slot = self.serve.slots.take() => self.serve.spawn(accepted, slot),
+                // At the limit it may have to wait for longer than the listener may stay open.
+                () = closing.cancelled() => {
+                    self.serve.spawn_with_a_slot(accepted);
+                    break;
+                }
+            }
+        }
         // A kernel that cannot do this may reset those that come between the last accept and the close.
         if ignore_newcomers(&listener).is_ok() {
-            let _ = timeout(HANDSHAKE, self.accept_forever(&listener)).await;
+            let end = Instant::now() + HANDSHAKE;
+            while let Ok(accepted) = timeout_at(end.into(), listener.accept()).await {
+                if let Some(accepted) = self.or_pause(accepted).await {
+                    self.serve.spawn_with_a_slot(accepted);
+                }
+            }
         }
         self.accept_the_last(listener).await;
     }
 
-    async fn accept_forever(&mut self, listener: &TcpListener) {
-        loop {
-            match listener.accept().await {
-                Ok((stream, peer)) => {
-                    self.rest = REST;
-                    self.serve(stream, peer).await;
-                }
-                Err(error) => self.back_off(&error).await,
-            }
-        }
-    }
-
-    /// Accepts whoever waits, and closes the listener before any of them is served: at the limit that takes time, in
-    /// which others would come without end.
+    /// Accepts whoever waits, and closes the listener.
     async fn accept_the_last(mut self, listener: TcpListener) {
         let mut open = listener.into_std().ok();
         while let Some(listener) = open.take() {
             let (waiting, error) = take_waiting(&listener);
-            open = (error.kind() != io::ErrorKind::WouldBlock).then_some(listener);
             for (stream, peer) in waiting {
                 if let Ok(stream) = nonblocking(stream) {
-                    self.serve(stream, peer).await;
+                    self.serve.spawn_with_a_slot((stream, peer));
                 }
             }
-            if open.is_some() {
-                self.back_off(&error).await;
+            if error.kind() != io::ErrorKind::WouldBlock {
+                open = Some(listener);
+                self.pause_after(&error).await;
             }
         }
     }
 
-    /// Serves a connection in a task of its own, once there is a slot: a panic ends that connection only.
-    async fn serve(&self, stream: TcpStream, peer: SocketAddr) {
-        let slot = self.slots.take().await;
+    /// What was accepted; after an error a pause.
+    async fn or_pause(&mut self, accepted: io::Result<Accepted>) -> Option<Accepted> {
+        match accepted {
+            Ok(accepted) => {
+                self.pause = PAUSE;
+                Some(accepted)
+            }
+            Err(error) => {
+                self.pause_after(&error).await;
+                None
+            }
+        }
+    }
+
+    /// Pauses after an error that the next connection would meet as well, each time longer.
+    async fn pause_after(&mut self, error: &io::Error) {
+        if !is_one_connections(error) {
+            let pause = self.pause;
+            self.log.event(Level::Error, &format!("no connection can be accepted for {pause:?}: {error}"));
+            sleep(pause).await;
+            self.pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+}
+
+// === impl Serve ===
+
+impl<H: Handler> Serve<H> {
+    /// Serves a connection in a task of its own: a panic ends that connection only.
+    fn spawn(&self, (stream, peer): Accepted, slot: Slot) {
         let handler = self.handler.clone();
         // An IPv4 peer of a [::] socket is shown as IPv4 everywhere.
         let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
-        let served_by = slot.served_by();
+        let state = slot.state();
         let task = self.connections.spawn(async move { connection::serve(stream, peer, &slot, &*handler).await });
-        served_by(task.abort_handle());
+        state.is_served_by(task.abort_handle());
     }
 
-    /// Rests after an error that the next connection would meet as well, each time longer.
-    async fn back_off(&mut self, error: &io::Error) {
-        if !is_one_connections(error) {
-            let rest = self.rest;
-            self.log.event(Level::Error, &format!("no connection can be accepted for {rest:?}: {error}"));
-            sleep(rest).await;
-            self.rest = (rest * 2).min(LONGEST_REST);
-        }
+    /// The same once there is a slot, for which nobody else waits.
+    fn spawn_with_a_slot(&self, accepted: Accepted) {
+        let this = self.clone();
+        self.connections.spawn(async move {
+            let slot = this.slots.take().await;
+            this.spawn(accepted, slot);
+        });
+    }
+}
+
+impl<H> Clone for Serve<H> {
+    fn clone(&self) -> Self {
+        Self { slots: self.slots.clone(), connections: self.connections.clone(), handler: self.handler.clone() }
     }
 }
 
@@ -213,7 +257,7 @@ mod tests {
         let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.local_addr().unwrap();
         let slots = Slots::new(2, crate::metrics::Connections::default());
-        let port = Port::open(listener, slots.clone(), Panics, &log());
+        let port = Port::open(listener, slots, Panics, &log());
         let mut other = TcpStream::connect(address).await.unwrap();
         other.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
         let mut buffer = [0; 1024];
@@ -224,9 +268,9 @@ mod tests {
         other.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
         let read = other.read(&mut buffer).await.unwrap();
         assert!(buffer[..read].starts_with(b"HTTP/1.1 404"));
-        assert_eq!(slots.count(), 1, "the slot of the one that panicked is free again");
+        assert_eq!(port.connections.len(), 1, "the slot of the one that panicked is free again");
         drop(other);
-        assert_eq!(port.close(Instant::now() + Duration::from_secs(5)).await, 0);
+        assert_eq!(port.drain(Instant::now() + Duration::from_secs(5)).await, 0);
     }
 
     /// Clients that have sent their requests before anything is accepted.
@@ -253,7 +297,7 @@ mod tests {
                 };
                 clients.into_iter().map(answer).filter(|it| *it).count()
             });
-            assert_eq!(port.close(Instant::now() + Duration::from_secs(20)).await, 0);
+            assert_eq!(port.drain(Instant::now() + Duration::from_secs(20)).await, 0);
             assert_eq!(answered.await.unwrap(), 300, "with {limit} slots");
         }
     }
@@ -272,10 +316,37 @@ mod tests {
             }
         };
         let clients: Vec<_> = (0..30).map(|_| std::thread::spawn(come)).collect();
-        sleep(REST).await;
-        assert_eq!(port.close(Instant::now() + Duration::from_secs(20)).await, 0);
+        sleep(PAUSE).await;
+        assert_eq!(port.drain(Instant::now() + Duration::from_secs(20)).await, 0);
         for client in clients {
             client.join().unwrap();
         }
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_for_a_slot_when_the_port_drains_gets_an_answer_once_there_is_one() {
+        let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = listener.local_addr().unwrap();
+        let slots = Slots::new(1, crate::metrics::Connections::default());
+        let port = Port::open(listener, slots.clone(), Panics, &log());
+        // One that is being answered: it makes no room.
+        let held = slots.take().await;
+        held.stalls();
+        let mut clients = waiting(address, 3);
+        sleep(PAUSE).await;
+        let drained = tokio::spawn(port.drain(Instant::now() + Duration::from_secs(20)));
+        // Until the listener is closed.
+        while TcpStream::connect(address).await.is_ok() {
+            sleep(PAUSE).await;
+        }
+        drop(held);
+        let answered = tokio::task::spawn_blocking(move || {
+            clients.iter_mut().all(|client| {
+                let mut answer = String::new();
+                client.read_to_string(&mut answer).is_ok() && answer.starts_with("HTTP/1.1 404")
+            })
+        });
+        assert!(answered.await.unwrap());
+        assert_eq!(drained.await.unwrap(), 0);
     }
 }

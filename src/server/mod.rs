@@ -74,12 +74,12 @@ impl Bound {
         sleep(delay).await;
 
         let deadline = Instant::now() + limit;
-        let left = main.close(deadline).await;
+        let left = main.drain(deadline).await;
         if left > 0 {
             let message = format!("{left} connections did not end within SHUTDOWN_TIMEOUT ({end} s) and are cut");
             log.event(Level::Warn, &message);
         }
-        management.close(deadline.min(Instant::now() + MANAGEMENT_DRAIN)).await;
+        management.drain(deadline.min(Instant::now() + MANAGEMENT_DRAIN)).await;
         log.event(Level::Info, "ended");
     }
 }

@@ -41,7 +41,6 @@ const WARM: usize = 64;
 #[derive(Debug)]
 pub(crate) struct Slots {
     permits: Arc<Semaphore>,
-    limit: usize,
     open: Mutex<BTreeMap<u64, Arc<State>>>,
     /// Whether a connection closes as soon as it idles.
     draining: AtomicBool,
@@ -62,8 +61,9 @@ pub(crate) struct Slot {
     state: Arc<State>,
     /// Bytes that have come of the head that is being read.
     head: AtomicUsize,
-    /// Whether the last head was no small one.
-    was_large: AtomicBool,
+    /// Its share of `Slots::unfinished`. hyper's buffer stays as large as a head has made it, so that an answer alone gives
+    /// nothing back.
+    share: AtomicUsize,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -73,11 +73,11 @@ pub(crate) struct Warm<'s>(&'s Slots);
 
 /// What the list knows of a connection.
 #[derive(Debug)]
-struct State {
-    /// A [`Doing`] in the lowest two bits; above them since when, in milliseconds after `Slots::start`.
+pub(crate) struct State {
+    /// A [`Doing`] in the lowest three bits; above them since when, in milliseconds after `Slots::start`.
     doing: AtomicU64,
-    /// When it was told to close, to make room, or began to close by itself; 0: not yet.
-    closing_since: AtomicU64,
+    /// When it was told to close to make room; 0: not yet.
+    told_at: AtomicU64,
     close: CancellationToken,
     task: OnceLock<AbortHandle>,
 }
@@ -93,6 +93,8 @@ enum Doing {
     Asking,
     /// The client does not take what it was answered: since it last took some.
     Stalled,
+    /// It has its last answer, and what still comes is thrown away: since then.
+    Leaving,
 }
 
 // === impl Slots ===
@@ -104,7 +106,6 @@ impl Slots {
         metrics.limit.set(i64::try_from(limit).unwrap_or(i64::MAX));
         Arc::new(Self {
             permits: Arc::new(Semaphore::new(limit)),
-            limit,
             open: Mutex::default(),
             draining: AtomicBool::new(false),
             unfinished: AtomicUsize::new(0),
@@ -129,7 +130,7 @@ impl Slots {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let state = Arc::new(State {
             doing: AtomicU64::new(Doing::New.since(self.now())),
-            closing_since: AtomicU64::new(0),
+            told_at: AtomicU64::new(0),
             close: CancellationToken::new(),
             task: OnceLock::new(),
         });
@@ -140,7 +141,7 @@ impl Slots {
             number,
             state,
             head: AtomicUsize::new(0),
-            was_large: AtomicBool::new(false),
+            share: AtomicUsize::new(0),
             _permit: permit,
         }
     }
@@ -151,26 +152,20 @@ impl Slots {
         self.lock().values().filter(|it| it.doing().0 == Doing::Idle).for_each(|it| it.close.cancel());
     }
 
-    /// How many connections there are.
-    pub(crate) fn count(&self) -> usize {
-        self.limit - self.permits.available_permits()
-    }
-
     /// Drops each connection that was told to close and has not, and tells one more. Returns whether there is one.
     fn make_room(&self) -> bool {
         let now = self.now();
         let open = self.lock();
-        let (closing, staying): (Vec<_>, Vec<_>) =
-            open.values().partition(|it| it.closing_since.load(Ordering::Relaxed) > 0);
-        for state in closing.into_iter().filter(|it| it.closing_since.load(Ordering::Relaxed) + PATIENCE <= now) {
+        let (told, others): (Vec<_>, Vec<_>) = open.values().partition(|it| it.told_at.load(Ordering::Relaxed) > 0);
+        for state in told.into_iter().filter(|it| it.told_at.load(Ordering::Relaxed) + PATIENCE <= now) {
             state.abort();
         }
-        let next = staying.into_iter().filter_map(|it| Some((it.turn(now)?, it))).min_by_key(|(turn, _)| *turn);
+        let next = others.into_iter().filter_map(|it| Some((it.turn(now)?, it))).min_by_key(|(turn, _)| *turn);
         let Some((_, state)) = next else { return false };
-        state.closing_since.store(now.max(1), Ordering::Relaxed);
+        state.told_at.store(now.max(1), Ordering::Relaxed);
         self.metrics.shed.inc();
-        // It takes no more output: there is nothing that it could still be told.
-        if state.doing().0 == Doing::Stalled {
+        // It takes no more output, or has all that it is owed: there is nothing to wait for.
+        if matches!(state.doing().0, Doing::Stalled | Doing::Leaving) {
             state.abort();
         } else {
             state.close.cancel();
@@ -195,10 +190,9 @@ impl Slots {
 // === impl Slot ===
 
 impl Slot {
-    /// By this task it is served; it is dropped where it does not close when told.
-    pub(crate) fn served_by(&self) -> impl FnOnce(AbortHandle) + use<> {
-        let state = self.state.clone();
-        move |task| _ = state.task.set(task)
+    /// What the list knows of it.
+    pub(crate) fn state(&self) -> Arc<State> {
+        self.state.clone()
     }
 
     /// So many bytes have come, of a head as far as is known. Returns whether they may be kept: false where the heads
@@ -208,29 +202,33 @@ impl Slot {
         if let (Doing::Idle, since) = self.state.doing() {
             self.state.set(Doing::Asking, since);
         }
-        let before = self.head.load(Ordering::Relaxed);
-        let head = before + bytes;
+        let head = self.head.load(Ordering::Relaxed) + bytes;
         self.head.store(head, Ordering::Relaxed);
-        let more = head.saturating_sub(before.max(SMALL_HEAD));
-        more == 0 || self.slots.unfinished.fetch_add(more, Ordering::Relaxed) + more <= UNFINISHED_HEADS
+        let share = self.share.load(Ordering::Relaxed);
+        let more = head.saturating_sub(SMALL_HEAD).saturating_sub(share);
+        if more == 0 {
+            return true;
+        }
+        self.share.store(share + more, Ordering::Relaxed);
+        self.slots.unfinished.fetch_add(more, Ordering::Relaxed) + more <= UNFINISHED_HEADS
     }
 
-    /// An answer has been made at that time: the head is no unfinished one any more.
+    /// An answer has been made at that time.
     pub(crate) fn answered(&self, at: Instant) {
-        let large = self.give_back();
-        self.was_large.store(large, Ordering::Relaxed);
+        self.head.store(0, Ordering::Relaxed);
         if self.state.doing().0 != Doing::Stalled {
             self.idles_since(self.slots.at(at));
         }
     }
 
-    /// So many bytes have come after the last answer that no answer was made of. What else came was no head's.
+    /// hyper's buffers are gone. This many bytes are kept of them: the start of a head, or none.
     pub(crate) fn keeps(&self, bytes: usize) {
         self.give_back();
         if bytes > 0 {
-            // Bytes that were counted before, mostly; what comes next is refused where they are too many.
+            // They were counted before; the next bytes are refused where they are too many.
             let _ = self.received(bytes);
         } else if let (Doing::Asking, since) = self.state.doing() {
+            // What came was the body of a request.
             self.idles_since(since);
         }
     }
@@ -243,14 +241,12 @@ impl Slot {
         }
     }
 
-    /// Gives the head's share back. Returns whether there was one.
-    fn give_back(&self) -> bool {
-        let share = self.head.load(Ordering::Relaxed).saturating_sub(SMALL_HEAD);
+    fn give_back(&self) {
         self.head.store(0, Ordering::Relaxed);
+        let share = self.share.swap(0, Ordering::Relaxed);
         if share > 0 {
             self.slots.unfinished.fetch_sub(share, Ordering::Relaxed);
         }
-        share > 0
     }
 
     /// The client takes no more output.
@@ -263,14 +259,15 @@ impl Slot {
         self.idles_since(self.slots.now());
     }
 
-    /// It closes by itself: telling it would make no room.
-    pub(crate) fn closes(&self) {
-        self.state.closing_since.store(self.slots.now().max(1), Ordering::Relaxed);
+    /// It has its last answer: what still comes is thrown away.
+    pub(crate) fn leaves(&self) {
+        self.give_back();
+        self.state.set(Doing::Leaving, self.slots.now());
     }
 
-    /// Whether it closes, by itself or to make room.
-    pub(crate) fn is_closing(&self) -> bool {
-        self.state.closing_since.load(Ordering::Relaxed) > 0
+    /// Whether it was told to close to make room.
+    pub(crate) fn makes_room(&self) -> bool {
+        self.state.told_at.load(Ordering::Relaxed) > 0
     }
 
     /// Whether it was never answered.
@@ -284,9 +281,14 @@ impl Slot {
         Warm(&self.slots)
     }
 
-    /// Whether buffers are to be given back as soon as the connection idles, not only after a while.
+    /// Whether a part of a head has come, as far as is known.
+    pub(crate) fn has_part(&self) -> bool {
+        self.head.load(Ordering::Relaxed) > 0
+    }
+
+    /// Whether buffers are to be given back as soon as all is answered, not only after a while.
     pub(crate) fn cools_at_once(&self) -> bool {
-        self.slots.warm.load(Ordering::Relaxed) > WARM || self.was_large.load(Ordering::Relaxed)
+        !self.has_part() && (self.share.load(Ordering::Relaxed) > 0 || self.slots.warm.load(Ordering::Relaxed) > WARM)
     }
 
     /// Whether this connection is to close.
@@ -317,15 +319,21 @@ impl Drop for Warm<'_> {
 // === impl State ===
 
 impl State {
+    /// By this task it is served, which is dropped where it does not close when told.
+    pub(crate) fn is_served_by(&self, task: AbortHandle) {
+        let _ = self.task.set(task);
+    }
+
     fn doing(&self) -> (Doing, u64) {
         let packed = self.doing.load(Ordering::SeqCst);
-        let doing = match packed & 3 {
+        let doing = match packed & 7 {
             0 => Doing::New,
             1 => Doing::Idle,
             2 => Doing::Asking,
-            _ => Doing::Stalled,
+            3 => Doing::Stalled,
+            _ => Doing::Leaving,
         };
-        (doing, packed >> 2)
+        (doing, packed >> 3)
     }
 
     fn set(&self, doing: Doing, since: u64) {
@@ -339,7 +347,7 @@ impl State {
         let old = since + PATIENCE <= now;
         let class = match doing {
             Doing::New if old => 1,
-            Doing::Idle | Doing::Asking => 2,
+            Doing::Idle | Doing::Asking | Doing::Leaving => 2,
             Doing::Stalled if old => 2,
             Doing::Stalled => return None,
             Doing::New => 3,
@@ -358,7 +366,7 @@ impl State {
 
 impl Doing {
     const fn since(self, milliseconds: u64) -> u64 {
-        milliseconds << 2 | self as u64
+        milliseconds << 3 | self as u64
     }
 }
 
@@ -412,7 +420,7 @@ mod tests {
             let slot = slots.take().await;
             set(&slot, order[place].0, order[place].1);
             let task = tokio::spawn(future::pending::<()>());
-            slot.served_by()(task.abort_handle());
+            slot.state.is_served_by(task.abort_handle());
             open.push((place, slot, task));
         }
         for next in 0..order.len() {
@@ -427,7 +435,7 @@ mod tests {
             gone.sort_unstable();
             assert_eq!(gone, (0..=next).collect::<Vec<_>>());
         }
-        assert!(open.iter().all(|(_, slot, _)| slot.is_closing()));
+        assert!(open.iter().all(|(_, slot, _)| slot.makes_room()));
         assert_eq!(slots.metrics.shed.get(), 7);
     }
 
@@ -439,10 +447,10 @@ mod tests {
             let slot = slots.take().await;
             set(&slot, doing, 5000);
             let task = tokio::spawn(future::pending::<()>());
-            slot.served_by()(task.abort_handle());
+            slot.state.is_served_by(task.abort_handle());
             assert!(slots.make_room());
-            let told_at = slot.state.closing_since.load(Ordering::Relaxed);
-            slot.state.closing_since.store(told_at - waits, Ordering::Relaxed);
+            let told_at = slot.state.told_at.load(Ordering::Relaxed);
+            slot.state.told_at.store(told_at - waits, Ordering::Relaxed);
             slots.make_room();
             assert!(task.await.unwrap_err().is_cancelled(), "{doing:?}");
         }
@@ -453,7 +461,7 @@ mod tests {
         let (slots, taken) = full(1).await;
         set(&taken[0], Doing::Stalled, 0);
         assert!(timeout(LOOK_AGAIN * 3, slots.take()).await.is_err());
-        assert!(!taken[0].is_closing());
+        assert!(!taken[0].makes_room());
         drop(taken);
         slots.take().await;
     }
@@ -467,7 +475,7 @@ mod tests {
         assert!(asking.received(1));
         slots.drain();
         assert!(is_told(idle).await && !is_told(asking).await && !is_told(new).await);
-        assert!(!idle.is_closing(), "no room is needed");
+        assert!(!idle.makes_room(), "no room is needed");
         asking.keeps(0);
         new.answered(Instant::now());
         assert!(is_told(asking).await && is_told(new).await);
@@ -502,10 +510,13 @@ mod tests {
         drop(one_more);
         let another = slots.take().await;
         holds[0].answered(Instant::now());
-        assert!(holds[0].cools_at_once() && another.received(64 * 1024));
+        assert!(holds[0].cools_at_once() && !another.received(64 * 1024), "hyper's buffer is still as large");
+        another.keeps(0);
+        holds[0].keeps(0);
+        assert!(another.received(64 * 1024));
         another.keeps(64 * 1024);
         holds.clear();
         drop(another);
-        assert_eq!((slots.unfinished.load(Ordering::Relaxed), slots.count(), metrics.open.get()), (0, 0, 0));
+        assert_eq!((slots.unfinished.load(Ordering::Relaxed), metrics.open.get()), (0, 0));
     }
 }
