@@ -1,4 +1,4 @@
-//! 1,000 clients that keep opening connections, send one byte on each and say no more.
+//! 1,000 clients that keep opening connections, send a little on each and say no more.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -16,6 +16,13 @@ pub(crate) const RATE: u32 = 500;
 /// Connections that are open at once.
 const CLIENTS: usize = 1000;
 
+/// What each connection of a flood sends: what it is, and the bytes.
+pub(crate) const SENT: [(&str, &[u8]); 3] = [
+    ("one byte", b"G"),
+    ("a bad head", b"BAD\r\n\r\n"),
+    ("a POST whose body never comes", b"POST /livez HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n"),
+];
+
 /// A flood that lasts until this is dropped.
 pub(crate) struct Flood {
     task: AbortHandle,
@@ -25,9 +32,9 @@ pub(crate) struct Flood {
 // === impl Flood ===
 
 impl Flood {
-    pub(crate) fn start(address: SocketAddr) -> Self {
+    pub(crate) fn start(address: SocketAddr, sent: &'static [u8]) -> Self {
         let opened = Arc::new(AtomicUsize::new(0));
-        let task = tokio::spawn(flood(address, opened.clone())).abort_handle();
+        let task = tokio::spawn(flood(address, sent, opened.clone())).abort_handle();
         Self { task, opened }
     }
 
@@ -43,7 +50,7 @@ impl Drop for Flood {
     }
 }
 
-async fn flood(address: SocketAddr, opened: Arc<AtomicUsize>) {
+async fn flood(address: SocketAddr, sent: &'static [u8], opened: Arc<AtomicUsize>) {
     let mut held = VecDeque::new();
     let mut opening = JoinSet::new();
     let mut tick = interval(Duration::from_secs(1) / RATE);
@@ -51,7 +58,7 @@ async fn flood(address: SocketAddr, opened: Arc<AtomicUsize>) {
         tick.tick().await;
         opening.spawn(within(Duration::from_secs(5), async move {
             let mut client = Client::to(address).await?;
-            client.send(b"G").await?;
+            client.send(sent).await?;
             Ok(client)
         }));
         while let Some(client) = opening.try_join_next() {

@@ -19,8 +19,8 @@ pub(super) const NAME: &str = "memory";
 
 /// The chart's default, and the server's.
 const CONNECTIONS: usize = 4096;
-/// Connections: five mixes without a limit of memory and three with it, of which the last has three waves each time.
-pub(super) const MADE: u64 = 12 * CONNECTIONS as u64 + 100;
+/// Connections: six mixes without a limit of memory and four with it, of which the last has three waves each time.
+pub(super) const MADE: u64 = 14 * CONNECTIONS as u64 + 100;
 /// The chart's limit for a pod.
 const LIMIT: u64 = 128 << 20;
 /// What any mix may take of it.
@@ -37,6 +37,8 @@ enum Head {
     Half(usize),
     /// Whole, 2 kB each tenth of a second.
     Trickled(usize),
+    /// Whole, with 40 small requests after it; no answer is read.
+    Unread(usize),
 }
 
 /// One way to fill the memory.
@@ -82,6 +84,14 @@ const MIXES: &[Mix] = &[
         sent: "60 kB of a head that never ends on each",
         waves: 1,
         head: |_| Head::Half(60_000),
+        all_answered: false,
+        idle: None,
+    },
+    Mix {
+        name: "60 kB heads whose answers nobody takes",
+        sent: "a GET with a head of 60 kB on each and 40 small ones after it, and nothing is read",
+        waves: 1,
+        head: |_| Head::Unread(60_000),
         all_answered: false,
         idle: None,
     },
@@ -234,6 +244,7 @@ async fn one(address: SocketAddr, head: Head) -> (Option<Client>, Option<String>
         match head {
             Head::Whole(bytes) => client.send(&whole(bytes)).await,
             Head::Half(bytes) => client.send(&whole(bytes + 4)[..bytes]).await,
+            Head::Unread(bytes) => client.send(&[whole(bytes), whole(35).repeat(40)].concat()).await,
             Head::Trickled(bytes) => {
                 for piece in whole(bytes).chunks(2000) {
                     client.send(piece).await?;
@@ -244,7 +255,7 @@ async fn one(address: SocketAddr, head: Head) -> (Option<Client>, Option<String>
         }
     });
     let sent = sent.await.is_ok();
-    if matches!(head, Head::Half(_)) && sent {
+    if matches!(head, Head::Half(_) | Head::Unread(_)) && sent {
         return (Some(client), None);
     }
     // One that was refused while it sent has its answer too.
