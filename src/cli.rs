@@ -5,6 +5,9 @@ use std::{
     fmt,
     io::{self, Write as _},
     process::ExitCode,
+    sync::mpsc,
+    thread,
+    time::Duration,
 };
 
 use http::StatusCode;
@@ -111,6 +114,24 @@ pub fn usage() -> String {
 /// It cannot be printed.
 pub fn print(text: &str) -> Result<(), End> {
     writeln!(io::stdout(), "{}", text.trim_end()).map_err(End::failure)
+}
+
+/// How long it may take to say why the process ends: a stderr that nobody reads is no reason to stay.
+pub const LAST_LINE: Duration = Duration::from_millis(200);
+
+/// The exit status, after one line on stderr where something failed.
+#[must_use]
+pub fn exit(ended: Result<(), End>) -> ExitCode {
+    let Err(end) = ended else { return ExitCode::SUCCESS };
+    let status = end.status();
+    let (written, is_written) = mpsc::channel();
+    thread::spawn(move || {
+        // A stderr that is closed is no reason to panic: the status says enough.
+        let _ = writeln!(io::stderr(), "maintenance-mode: {end}");
+        let _ = written.send(());
+    });
+    let _ = is_written.recv_timeout(LAST_LINE);
+    status
 }
 
 /// How a process ends that has failed: one line, and an exit status.

@@ -1,12 +1,6 @@
 //! Load, share, watch, bind, serve.
 
-use std::{
-    io::{self, Write as _},
-    process::ExitCode,
-    sync::mpsc,
-    thread,
-    time::Duration,
-};
+use std::{io, process::ExitCode, thread, time::Duration};
 
 use jiff::Timestamp;
 use maintenance_mode::{
@@ -23,31 +17,13 @@ use maintenance_mode::{
 use tokio::{runtime, select};
 use tokio_util::sync::CancellationToken;
 
-/// How long the last lines of the log may take.
+/// How long the last lines of the log may take where all went well.
 const LAST_LINES: Duration = Duration::from_secs(1);
-
-/// How long they may take, and then the one that says what went wrong: a stderr that nobody reads is no reason to stay.
-const LAST_LINE: Duration = Duration::from_millis(200);
 
 fn main() -> ExitCode {
     let held_back = signals::hold_back().map_err(End::failure);
-    match held_back
-        .and_then(|()| Command::parse(std::env::args_os().skip(1), std::env::vars_os()).map_err(End::misuse))
-        .and_then(run)
-    {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(end) => {
-            let status = end.status();
-            let (written, is_written) = mpsc::channel();
-            thread::spawn(move || {
-                // A stderr that is closed is no reason to panic: the status says enough.
-                let _ = writeln!(io::stderr(), "maintenance-mode: {end}");
-                let _ = written.send(());
-            });
-            let _ = is_written.recv_timeout(LAST_LINE);
-            status
-        }
-    }
+    let command = Command::parse(std::env::args_os().skip(1), std::env::vars_os()).map_err(End::misuse);
+    cli::exit(held_back.and(command).and_then(run))
 }
 
 fn run(command: Command) -> Result<(), End> {
@@ -73,7 +49,7 @@ fn run(command: Command) -> Result<(), End> {
         let log = Log::start(start.snapshot.settings.log_format, lost, io::stdout(), io::stderr());
         let (log, writer) = log.map_err(End::failure)?;
         let ended = serve(start, metrics, log, signals).await;
-        writer.finish(if ended.is_ok() { LAST_LINES } else { LAST_LINE });
+        writer.finish(if ended.is_ok() { LAST_LINES } else { cli::LAST_LINE });
         ended
     })
 }
