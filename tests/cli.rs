@@ -36,7 +36,11 @@ fn what_cannot_be_used_is_named_in_one_line() {
         64,
         r#"invalid HEALTH_PATH "/" (from the flag --health-path): expected an absolute path"#,
     );
-    refused(&["--tier=admin", "--standby=true"], 64, r#"invalid STANDBY "true": expected false where TIER is admin"#);
+    refused(
+        &["--tier=admin", "--standby=true"],
+        64,
+        r#"invalid STANDBY "true" (from the flag): expected false where TIER is admin"#,
+    );
     refused(&["serve"], 64, r#"invalid argument "serve": expected"#);
     refused(&["--pages-dir=/nonexistent"], 64, "PAGES_DIR: /nonexistent cannot be read");
     refused(&["--config-dir=/nonexistent"], 64, "CONFIG_DIR: /nonexistent cannot be read");

@@ -223,7 +223,7 @@ impl<H: Handler> Connection<'_, H> {
         }
         let mut lingers = result.is_err() || flow.has_body();
         if flow.is_stalled() {
-            flow.close();
+            flow.leave();
             // A connection that has failed does not know that it is over.
             Pin::new(&mut connection).graceful_shutdown();
             if (&mut connection).await.is_err() {

@@ -45,7 +45,7 @@ pub(super) struct Flow {
     /// The heads that are not whole yet would hold more than they may.
     refused: AtomicBool,
     /// No more requests are read.
-    closing: AtomicBool,
+    leaving: AtomicBool,
     /// Bytes that were thrown away.
     thrown_away: AtomicU64,
 }
@@ -88,8 +88,8 @@ impl Flow {
     }
 
     /// From now on input is thrown away while output waits.
-    pub(super) fn close(&self) {
-        self.closing.store(true, Ordering::Relaxed);
+    pub(super) fn leave(&self) {
+        self.leaving.store(true, Ordering::Relaxed);
     }
 
     /// Reads input and throws it away, until nothing more has come, or within its limit ever will.
@@ -125,7 +125,7 @@ impl Wire<'_> {
         }
         self.flow.waits.store(false, Ordering::Relaxed);
         // A client may take nothing until it has sent everything.
-        if stalled && self.flow.closing.load(Ordering::Relaxed) {
+        if stalled && self.flow.leaving.load(Ordering::Relaxed) {
             let _ = self.flow.poll_throw_away(self.stream, context);
         }
         result

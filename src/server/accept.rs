@@ -37,14 +37,14 @@ const HANDSHAKE: Duration = Duration::from_millis(200);
 pub(super) struct Port {
     slots: Arc<Slots>,
     connections: TaskTracker,
-    closing: CancellationToken,
+    draining: CancellationToken,
     accepting: JoinHandle<()>,
 }
 
 /// Accepts on one port.
 struct Accept<H> {
     serve: Serve<H>,
-    closing: CancellationToken,
+    draining: CancellationToken,
     log: Log,
     pause: Duration,
 }
@@ -64,16 +64,16 @@ type Accepted = (TcpStream, SocketAddr);
 impl Port {
     /// Begins to accept.
     pub(super) fn open(listener: TcpListener, slots: Arc<Slots>, handler: impl Handler, log: &Log) -> Self {
-        let (connections, closing) = (TaskTracker::new(), CancellationToken::new());
+        let (connections, draining) = (TaskTracker::new(), CancellationToken::new());
         let serve = Serve { slots: slots.clone(), connections: connections.clone(), handler: Arc::new(handler) };
-        let accept = Accept { serve, closing: closing.clone(), log: log.clone(), pause: PAUSE };
-        Self { slots, connections, closing, accepting: tokio::spawn(accept.run(listener)) }
+        let accept = Accept { serve, draining: draining.clone(), log: log.clone(), pause: PAUSE };
+        Self { slots, connections, draining, accepting: tokio::spawn(accept.run(listener)) }
     }
 
     /// Takes whoever waits to be accepted, closes the listener, and waits until each connection that has begun has its
     /// answer, or until the deadline. Returns how many connections are left then.
     pub(super) async fn drain(self, deadline: Instant) -> usize {
-        self.closing.cancel();
+        self.draining.cancel();
         self.slots.drain();
         let _ = timeout_at(deadline.into(), async {
             // An error says that accepting has ended, which is what is waited for.
@@ -89,13 +89,13 @@ impl Port {
 // === impl Accept ===
 
 impl<H: Handler> Accept<H> {
-    /// Accepts until the port closes, then until nobody waits any more.
+    /// Accepts until the port drains, then until nobody waits any more.
     async fn run(mut self, listener: TcpListener) {
-        let closing = self.closing.clone();
+        let draining = self.draining.clone();
         loop {
             let accepted = select! {
                 biased;
-                () = closing.cancelled() => break,
+                () = draining.cancelled() => break,
                 accepted = listener.accept() => accepted,
             };
             let Some(accepted) = self.or_pause(accepted).await else { continue };
@@ -103,7 +103,7 @@ impl<H: Handler> Accept<H> {
                 biased;
                 slot = self.serve.slots.take() => self.serve.spawn(accepted, slot),
                 // At the limit it may have to wait for longer than the listener may stay open.
-                () = closing.cancelled() => {
+                () = draining.cancelled() => {
                     self.serve.spawn_with_a_slot(accepted);
                     break;
                 }

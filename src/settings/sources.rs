@@ -110,7 +110,9 @@ impl Sources {
             }
         }
         if settings.standby && settings.tier == Tier::Admin {
-            return Err(Invalid("STANDBY \"true\": expected false where TIER is admin".into()));
+            let origin =
+                find("STANDBY").and_then(|it| self.ruling(it, files)).map_or(Origin::Default, |(_, origin)| origin);
+            return Err(Invalid(format!("STANDBY \"true\" (from {origin}): expected false where TIER is admin")));
         }
         Ok(settings)
     }
@@ -247,7 +249,10 @@ mod tests {
     #[test]
     fn the_admin_tier_cannot_stand_by() {
         let error = environment(&[("TIER", "admin"), ("STANDBY", "true")]).resolve(&Files::default()).unwrap_err();
-        assert_eq!(error.to_string(), "invalid STANDBY \"true\": expected false where TIER is admin");
+        assert_eq!(
+            error.to_string(),
+            "invalid STANDBY \"true\" (from the environment): expected false where TIER is admin"
+        );
         assert!(environment(&[("TIER", "admin"), ("STANDBY", "false")]).resolve(&Files::default()).is_ok());
     }
 
