@@ -19,9 +19,11 @@ pub(super) const BACKLOG: u16 = 1024;
 #[cfg(target_os = "linux")]
 const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
 
-/// What the kernel keeps for a connection, each way, in bytes; Linux doubles it for its own bookkeeping. By itself it
-/// would keep up to 10 MB of a client that never takes its answers.
-const KERNEL_BUFFER: usize = 16 * 1024;
+/// What the kernel keeps for a connection, in bytes; Linux doubles it for its own bookkeeping. By itself it would keep up
+/// to 10 MB of a client that never takes its answers. A large head should come in few pieces: while it comes, hyper's buffer
+/// for it is there.
+const RECEIVED: usize = 32 * 1024;
+const TO_BE_SENT: usize = 16 * 1024;
 
 /// A port that cannot be bound.
 #[derive(Debug, thiserror::Error)]
@@ -59,8 +61,8 @@ pub(super) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     socket.set_nonblocking(true)?;
     // Each connection has these from its listener.
     socket.set_tcp_nodelay(true)?;
-    socket.set_send_buffer_size(KERNEL_BUFFER)?;
-    socket.set_recv_buffer_size(KERNEL_BUFFER)?;
+    socket.set_send_buffer_size(TO_BE_SENT)?;
+    socket.set_recv_buffer_size(RECEIVED)?;
     #[cfg(target_os = "linux")]
     socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED))?;
     socket.bind(&address.into())?;
@@ -129,8 +131,8 @@ mod tests {
         let socket = socket2::SockRef::from(&stream);
         assert!(socket.tcp_nodelay().unwrap());
         assert_eq!(socket.tcp_user_timeout().unwrap(), Some(UNACKNOWLEDGED));
-        assert_eq!(socket.send_buffer_size().unwrap(), 2 * KERNEL_BUFFER);
-        assert_eq!(socket.recv_buffer_size().unwrap(), 2 * KERNEL_BUFFER);
+        assert_eq!(socket.send_buffer_size().unwrap(), 2 * TO_BE_SENT);
+        assert_eq!(socket.recv_buffer_size().unwrap(), 2 * RECEIVED);
     }
 
     #[cfg(target_os = "linux")]
