@@ -288,7 +288,8 @@ impl Slot {
 
     /// Whether buffers are to be given back as soon as all is answered, not only after a while.
     pub(crate) fn cools_at_once(&self) -> bool {
-        !self.has_part() && (self.share.load(Ordering::Relaxed) > 0 || self.slots.warm.load(Ordering::Relaxed) > WARM)
+        let large = self.share.load(Ordering::Relaxed) > 0 && !self.has_part();
+        large || self.slots.warm.load(Ordering::Relaxed) > WARM
     }
 
     /// Whether this connection is to close.
