@@ -153,7 +153,7 @@ mod tests {
         let sources = Sources::default().with_environment(environment).unwrap();
         let settings = sources.resolve(&Files::default()).unwrap();
         let facts = Facts { pod: "pod".into(), started_at: NOW.now, since: NOW.now, reload_error: String::new() };
-        Snapshot::new(settings, &Pages::load(None).unwrap().0, &facts).unwrap()
+        Snapshot::new(settings, &Pages::load(None).unwrap(), &facts).unwrap()
     }
 
     fn ask(tier: &str, mode: &str, line: &str, headers: &[(header::HeaderName, &str)]) -> Response<Full<Bytes>> {

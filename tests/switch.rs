@@ -88,5 +88,5 @@ fn pages_are_overridden_file_by_file() {
     dir.write("index.htm", "");
     let server = Server::start(&["--pages-dir", dir.str(), "--maintenance-mode=true", "--maintenance-title", "A & B"]);
     assert_eq!(server.get("/").text(), "<style>h1{}</style>A &amp; B!");
-    server.err().await_line(r#"PAGES_DIR: \"index.htm\" is the name of no page"#);
+    server.err().await_line(r#"PAGES_DIR: \"index.htm\" is the name of no page or picture"#);
 }

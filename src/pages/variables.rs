@@ -1,5 +1,6 @@
 //! What templates are filled in with.
 
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use jiff::Timestamp;
 use minijinja::{Value, context};
 
@@ -11,8 +12,10 @@ impl Pages {
     pub(super) fn variables(&self, settings: &Settings, facts: &Facts) -> Value {
         let mode = settings.maintenance_mode.is_on();
         context! {
-            style => self.style.clone(),
-            icon => self.icon.clone(),
+            style => Value::from_safe_string(self.style.clone()),
+            icon => Value::from_safe_string(format!("data:image/svg+xml;base64,{}", BASE64.encode(&self.icon.0))),
+            logo => self.logo.clone(),
+            logo_alt => self.logo_alt.clone(),
             version => env!("CARGO_PKG_VERSION"),
             tier => settings.tier.as_str(),
             pod => facts.pod.clone(),

@@ -4,6 +4,7 @@
 //! value is trimmed, and an empty value is as if unset.
 
 mod directory;
+mod source;
 mod sources;
 mod table;
 
@@ -11,6 +12,7 @@ use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
 pub use self::{
     directory::{Files, read},
+    source::Source,
     sources::{Invalid, Origin, Sources},
     table::{MAINTENANCE_MODE, Setting, TABLE, find, help},
 };
@@ -29,6 +31,8 @@ pub struct Settings {
     pub config_dir: Option<PathBuf>,
     /// The directory of pages that replace embedded ones.
     pub pages_dir: Option<PathBuf>,
+    /// Where an own maintenance page may load from.
+    pub pages_sources: Vec<Source>,
     /// What users are set to get.
     pub maintenance_mode: Switch,
     /// Whether this server is nothing but the page: in maintenance whatever `maintenance_mode` is, and without the
@@ -98,6 +102,7 @@ impl Settings {
             tier: Tier::User,
             config_dir: None,
             pages_dir: None,
+            pages_sources: Vec::new(),
             maintenance_mode: Switch::Off,
             standby: false,
             health_path: None,

@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, net::SocketAddr, path::PathBuf, time::Duration};
 
-use super::{LogFormat, Settings, Switch, Tier};
+use super::{LogFormat, Settings, Source, Switch, Tier};
 
 /// One setting: how it is named, which values it takes, and how its text becomes a field of [`Settings`].
 pub struct Setting {
@@ -82,11 +82,22 @@ pub static TABLE: &[Setting] = &[
         live: false,
         secret: false,
         expected: "a directory that can be read",
-        help: "a directory whose files replace the embedded pages of the same names; read at start",
+        help: "a directory whose files replace the embedded pages of the same names, with their pictures and a logo; read \
+               again when they change",
         parse: |s, text| {
             s.pages_dir = Some(PathBuf::from(text));
             Some(())
         },
+    },
+    Setting {
+        name: "PAGES_SOURCES",
+        default: None,
+        live: false,
+        secret: false,
+        expected: "origins separated by spaces, as in https://cdn.example.org, https://*.example.org or \
+                   https://cdn.example.org:8443",
+        help: "where a maintenance.html of your own may load pictures, fonts, styles and scripts from",
+        parse: |s, text| Source::parse_all(text).map(|it| s.pages_sources = it),
     },
     Setting {
         name: MAINTENANCE_MODE,
