@@ -3,6 +3,7 @@
 //! A file beats a flag, a flag beats the environment, and that beats the default. White space around a
 //! value is trimmed, and an empty value is as if unset.
 
+mod addresses;
 mod directory;
 mod source;
 mod sources;
@@ -21,8 +22,8 @@ pub use crate::files::ReadError;
 /// Everything an operator can set, parsed. Made by [`Sources::resolve`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// Where users come in.
-    pub listen: SocketAddr,
+    /// Where users come in, at least one.
+    pub listen: Vec<SocketAddr>,
     /// Where the kubelet and Prometheus come in.
     pub management_listen: SocketAddr,
     /// Whom this server is for.
@@ -97,7 +98,7 @@ impl Settings {
     fn blank() -> Self {
         let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
         Self {
-            listen: nowhere,
+            listen: Vec::new(),
             management_listen: nowhere,
             tier: Tier::User,
             config_dir: None,

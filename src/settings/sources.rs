@@ -161,7 +161,7 @@ mod tests {
     #[test]
     fn defaults_parse_and_are_the_documented_ones() {
         let settings = Sources::default().resolve(&Files::default()).unwrap();
-        assert_eq!(settings.listen.to_string(), "[::]:8080");
+        assert_eq!(settings.listen, ["[::]:8080".parse().unwrap()]);
         assert_eq!(settings.management_listen.to_string(), "[::]:9090");
         assert_eq!(settings.tier, Tier::User);
         assert_eq!(settings.maintenance_mode, Switch::Off);
@@ -202,6 +202,7 @@ mod tests {
             ("RETRY_AFTER", "0"),
             ("RETRY_AFTER", "31536001"),
             ("LISTEN", "8080"),
+            ("LISTEN", "[::]:8080,127.0.0.1:8080"),
             ("TIER", "users"),
             ("SHUTDOWN_DELAY", "10s"),
             ("MAX_CONNECTIONS", "-1"),

@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, net::SocketAddr, path::PathBuf, time::Duration};
 
-use super::{LogFormat, Settings, Source, Switch, Tier};
+use super::{LogFormat, Settings, Source, Switch, Tier, addresses};
 
 /// One setting: how it is named, which values it takes, and how its text becomes a field of [`Settings`].
 pub struct Setting {
@@ -42,9 +42,9 @@ pub static TABLE: &[Setting] = &[
         default: Some("[::]:8080"),
         live: false,
         secret: false,
-        expected: "an IP address and a port, as in [::]:8080 or 127.0.0.1:8080",
+        expected: "an IP address and a port, as in [::]:8080, or several with commas between them, each once",
         help: "where users come in; [::] takes IPv4 too",
-        parse: |s, text| address(text).map(|it| s.listen = it),
+        parse: |s, text| addresses::parse(text).map(|it| s.listen = it),
     },
     Setting {
         name: "MANAGEMENT_LISTEN",
