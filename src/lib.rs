@@ -25,6 +25,7 @@
 //! | [`settings`] | flags, environment and files to settings |
 //! | [`start`] | settings and pages to what a server starts with |
 //! | `pages` | templates and settings to bodies |
+//! | `accent` | a colour to what can be read |
 //! | `files`, `generation` | a mounted file to its text, a mounted directory to its files |
 //! | [`snapshot`] | settings and bodies, published by one atomic pointer |
 //! | [`watch`] | the config directory to the next snapshot |
@@ -54,6 +55,7 @@ pub mod snapshot;
 pub mod start;
 pub mod watch;
 
+mod accent;
 mod answer;
 mod ask;
 mod connection;

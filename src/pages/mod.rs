@@ -338,4 +338,101 @@ mod tests {
         let error = filled(Some(missing), &[]).unwrap_err().to_string();
         assert!(error.starts_with("/nonexistent/pages cannot be read: "), "{error}");
     }
+
+    /// A directory with these files, and what becomes of it: the maintenance page and its policy.
+    fn own(files: &[(&str, &[u8])], settings: &[(&str, &str)]) -> Result<(String, String), String> {
+        let dir = TempDir::new().unwrap();
+        for (name, bytes) in files {
+            fs::write(dir.path().join(name), bytes).unwrap();
+        }
+        let environment = settings.iter().map(|&(name, value)| (name.into(), value.into()));
+        let settings = Sources::default().with_environment(environment).unwrap().resolve(&Files::default()).unwrap();
+        let bodies = Pages::load(Some(dir.path())).and_then(|pages| pages.fill(&settings, &facts()));
+        let page = bodies.map_err(|error| error.to_string().replace(dir.path().to_str().unwrap(), "DIR"))?.maintenance;
+        Ok((html(&page), page.policy.to_str().unwrap().to_owned()))
+    }
+
+    #[test]
+    fn pictures_and_fonts_are_put_in_by_name() {
+        let files: &[(&str, &[u8])] = &[
+            ("a.png", b"\xff\x00"),
+            ("B.JPEG", b"b"),
+            ("c.woff2", b"c"),
+            ("maintenance.html", b"{{ data_uri(\"a.png\") }} {{ data_uri('B.JPEG') }} {{ data_uri('c.woff2') }}"),
+        ];
+        let (html, policy) = own(files, &[]).unwrap();
+        assert_eq!(html, "data:image/png;base64,/wA= data:image/jpeg;base64,Yg== data:font/woff2;base64,Yw==");
+        assert!(policy.ends_with("; font-src data:"), "{policy}");
+        let error = own(&[("maintenance.html", b"\n {{ data_uri(\"a.png\") }}")], &[]).unwrap_err();
+        assert_eq!(error, "maintenance.html:2:5: invalid operation: PAGES_DIR has no picture \"a.png\"");
+    }
+
+    #[test]
+    fn texts_and_pictures_have_room_of_their_own() {
+        let of_size = |size: usize| vec![b'x'; size];
+        let (text, more_text) = (of_size(256 * 1024), of_size(256 * 1024 + 1));
+        let (half, more_than_half) = (of_size(512 * 1024), of_size(512 * 1024 + 1));
+        let alt = of_size(1025);
+        for (files, error) in [
+            (&[("maintenance.html", &*text), ("a.png", &half), ("b.png", &half)][..], None),
+            (&[("maintenance.html", &more_text)], Some("DIR/maintenance.html is larger than 256 KiB")),
+            (&[("style.css", &more_text)], Some("DIR/style.css is larger than 256 KiB")),
+            (
+                &[("a.png", &half), ("b.png", &more_than_half)],
+                Some("DIR/b.png makes the pictures larger than 1024 KiB together"),
+            ),
+            (&[("a.png", &of_size(1024 * 1024 + 1))], Some("DIR/a.png is larger than 1024 KiB")),
+            (&[("logo.txt", &alt)], Some("DIR/logo.txt is larger than 1 KiB")),
+            (&[("index.html", b"\xff")], Some("DIR/index.html is not UTF-8")),
+        ] {
+            assert_eq!(
+                own(files, &[]).err().as_deref(),
+                error,
+                "{:?}",
+                files.iter().map(|it| it.0).collect::<Vec<_>>()
+            );
+        }
+    }
+
+    #[test]
+    fn a_logo_is_a_picture_with_a_text_for_those_who_do_not_see_it() {
+        let page: (&str, &[u8]) = ("maintenance.html", b"[{{ logo }}|{{ logo_alt }}]");
+        let logo = |files: &[(&str, &[u8])]| own(&[&[page], files].concat(), &[]).unwrap().0;
+        assert_eq!(logo(&[]), "[|]");
+        assert_eq!(logo(&[("logo.webp", b"w"), ("logo.png", b"p")]), "[data:image/png;base64,cA==|]");
+        let files: &[(&str, &[u8])] = &[("logo.svg", b"<svg/>"), ("logo.png", b"p"), ("logo.txt", b" A & B\n")];
+        assert_eq!(logo(files), "[data:image/svg+xml;base64,PHN2Zy8+|A &amp; B]");
+    }
+
+    #[test]
+    fn an_own_maintenance_page_alone_may_load_from_sources() {
+        let sources = [("PAGES_SOURCES", "https://cdn.example https://*.img.example:8443")];
+        let (_, policy) = own(&[("maintenance.html", b"<style></style>")], &sources).unwrap();
+        let origins = "https://cdn.example https://*.img.example:8443";
+        let empty = BASE64.encode(Hash::hash(b""));
+        assert_eq!(
+            policy,
+            format!(
+                "default-src 'none'; img-src data: {origins}; base-uri 'none'; form-action 'none'; connect-src 'self'; \
+                 font-src data: {origins}; style-src 'sha256-{empty}' {origins}; script-src {origins}"
+            )
+        );
+        let (_, policy) = own(&[("index.html", b"")], &sources).unwrap();
+        assert!(!policy.contains("https://"), "{policy}");
+    }
+
+    #[test]
+    fn the_accent_comes_after_the_style_and_colours_the_embedded_icon() {
+        let page: (&str, &[u8]) = ("maintenance.html", b"{{ style }} {{ icon }}");
+        let accent = [("MAINTENANCE_ACCENT", "#C00000")];
+        let (html, _) = own(&[page, ("style.css", b"a{}")], &accent).unwrap();
+        let (style, icon) = html.rsplit_once(' ').unwrap();
+        assert!(style.starts_with("a{}:root{--accent:#c00000;--on-accent:#ffffff}@media"), "{style}");
+        let icon = String::from_utf8(BASE64.decode(icon.split_once(',').unwrap().1).unwrap()).unwrap();
+        assert_eq!((icon.matches("#c00000").count(), icon.matches("#0b66c3").count()), (1, 0));
+        let (html, _) = own(&[page, ("icon.svg", b"#0b66c3"), ("style.css", b"a{}")], &accent).unwrap();
+        assert!(html.ends_with(&BASE64.encode("#0b66c3")), "one's own icon stays as it is");
+        let (html, _) = own(&[page, ("style.css", b"a{}")], &[]).unwrap();
+        assert!(html.starts_with("a{} "), "{html}");
+    }
 }

@@ -17,7 +17,7 @@ pub use self::{
     sources::{Invalid, Origin, Sources},
     table::{MAINTENANCE_MODE, Setting, TABLE, find, help},
 };
-pub use crate::files::ReadError;
+pub use crate::{accent::Accent, files::ReadError};
 
 /// Everything an operator can set, parsed. Made by [`Sources::resolve`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +48,8 @@ pub struct Settings {
     pub message: String,
     /// Whom users may ask; may be empty.
     pub contact: String,
+    /// The colour of the page's button, links and icon, where it is not the built-in blue.
+    pub accent: Option<Accent>,
     /// Seconds after which users may try again.
     pub retry_after: u32,
     /// How long new connections are still taken after SIGTERM.
@@ -110,6 +112,7 @@ impl Settings {
             title: String::new(),
             message: String::new(),
             contact: String::new(),
+            accent: None,
             retry_after: 0,
             shutdown_delay: Duration::ZERO,
             shutdown_timeout: Duration::ZERO,

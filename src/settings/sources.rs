@@ -207,6 +207,8 @@ mod tests {
             ("SHUTDOWN_DELAY", "10s"),
             ("MAX_CONNECTIONS", "-1"),
             ("LOG_FORMAT", "xml"),
+            ("MAINTENANCE_ACCENT", "#ffff00"),
+            ("PAGES_SOURCES", "https://a/b"),
             ("HEALTH_PATH", "/"),
             ("HEALTH_PATH", "lb"),
             ("HEALTH_PATH", "/lb?x"),

@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, net::SocketAddr, path::PathBuf, time::Duration};
 
-use super::{LogFormat, Settings, Source, Switch, Tier, addresses};
+use super::{Accent, LogFormat, Settings, Source, Switch, Tier, addresses};
 
 /// One setting: how it is named, which values it takes, and how its text becomes a field of [`Settings`].
 pub struct Setting {
@@ -160,6 +160,15 @@ pub static TABLE: &[Setting] = &[
         expected: "any text; a mail address, an https: address or a phone number becomes a link",
         help: "whom users may ask",
         parse: |s, text| text_into(&mut s.contact, text),
+    },
+    Setting {
+        name: "MAINTENANCE_ACCENT",
+        default: None,
+        live: true,
+        secret: false,
+        expected: "a colour as #rrggbb, dark enough for a contrast of 4.5:1 to white",
+        help: "the colour of the page's button, links and icon; blue where it is unset",
+        parse: |s, text| Accent::parse(text).map(|it| s.accent = Some(it)),
     },
     Setting {
         name: "RETRY_AFTER",
