@@ -17,7 +17,7 @@ pub use self::{
     sources::{Invalid, Origin, Sources},
     table::{MAINTENANCE_MODE, Setting, TABLE, find, help},
 };
-pub use crate::{accent::Accent, files::ReadError};
+pub use crate::{accent::Accent, admin_auth::Credentials, files::ReadError};
 
 /// Everything an operator can set, parsed. Made by [`Sources::resolve`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +42,8 @@ pub struct Settings {
     /// A path where users come in that tells a load balancer whether to send them here, in either mode. The admin tier
     /// has none, whatever is set.
     pub health_path: Option<String>,
+    /// Who may see the admin tier's pages; `None`: everybody, or this is not the admin tier.
+    pub credentials: Option<Credentials>,
     /// The heading of the maintenance page.
     pub title: String,
     /// What the maintenance page tells users.
@@ -109,6 +111,7 @@ impl Settings {
             maintenance_mode: Switch::Off,
             standby: false,
             health_path: None,
+            credentials: None,
             title: String::new(),
             message: String::new(),
             contact: String::new(),

@@ -33,6 +33,10 @@ impl Setting {
 /// The setting that is the switch itself.
 pub const MAINTENANCE_MODE: &str = "MAINTENANCE_MODE";
 
+/// The settings that are credentials together: [`super::Sources::resolve`] puts them into one field.
+pub(super) const ADMIN_USER: &str = "ADMIN_USER";
+pub(super) const ADMIN_PASSWORD: &str = "ADMIN_PASSWORD";
+
 const SECONDS_A_YEAR: u32 = 31_536_000;
 
 /// Every setting, in the order in which they are parsed: `TIER` comes before what depends on it.
@@ -180,6 +184,24 @@ pub static TABLE: &[Setting] = &[
         parse: |s, text| number(text, 1, SECONDS_A_YEAR).map(|it| s.retry_after = it),
     },
     Setting {
+        name: ADMIN_USER,
+        default: None,
+        live: false,
+        secret: false,
+        expected: "a name without a colon, and ADMIN_PASSWORD with it",
+        help: "who may see the admin tier's pages, by HTTP Basic; the probes need no credentials",
+        parse: |_, text| visible(text).filter(|it| !it.contains(':')).map(|_| ()),
+    },
+    Setting {
+        name: ADMIN_PASSWORD,
+        default: None,
+        live: false,
+        secret: true,
+        expected: "a password, and ADMIN_USER with it",
+        help: "the password of ADMIN_USER",
+        parse: |_, text| visible(text).map(|_| ()),
+    },
+    Setting {
         name: "SHUTDOWN_DELAY",
         default: Some("10"),
         live: false,
@@ -253,6 +275,11 @@ fn number(text: &str, least: u32, most: u32) -> Option<u32> {
 
 fn seconds(text: &str) -> Option<Duration> {
     number(text, 0, 3600).map(|it| Duration::from_secs(it.into()))
+}
+
+/// RFC 7617, 2: neither user nor password has control characters.
+fn visible(text: &str) -> Option<&str> {
+    Some(text).filter(|it| !it.contains(char::is_control))
 }
 
 fn path(text: &str) -> Option<String> {
