@@ -39,7 +39,7 @@ pub struct Metrics {
     pub main: Connections,
     /// Connections to the management port.
     pub management: Connections,
-    /// Reloads of live settings that are in force.
+    /// Reloads of live settings and own pages that are in force.
     pub reloads: Counter,
     /// Reloads that failed: the last good settings stayed.
     pub reload_failures: Counter,
@@ -137,11 +137,11 @@ impl Metrics {
             mode.clone(),
         );
         let reloads = Counter::default();
-        registry.register("config_reloads", "Reloads of live settings", reloads.clone());
+        registry.register("config_reloads", "Reloads of live settings and own pages", reloads.clone());
         let reload_failures = Counter::default();
         registry.register(
             "config_reload_failures",
-            "Reloads that failed: the last good settings stay",
+            "Reloads that failed: the last good settings and pages stay",
             reload_failures.clone(),
         );
         let log_lines_lost = Counter::default();
