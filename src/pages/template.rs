@@ -70,8 +70,7 @@ impl Templates {
                 Err(PagesError(format!("{name} becomes larger than {} KiB", LARGEST_PAGE / 1024)))
             }
             Err(error) if error.kind() == ErrorKind::OutOfFuel => {
-                let line = error.line().unwrap_or(1);
-                Err(PagesError(format!("{name}:{line}: takes more than {FUEL} steps: expected shorter loops")))
+                Err(PagesError(format!("{}: takes more than {FUEL} steps: expected shorter loops", place(&error))))
             }
             rendered => {
                 rendered?;
@@ -110,19 +109,23 @@ impl io::Write for Bounded {
 // === impl PagesError ===
 
 impl From<minijinja::Error> for PagesError {
-    /// With file, line and column as far as they are known.
     fn from(error: minijinja::Error) -> Self {
-        let name = error.name().unwrap_or("a page");
-        let line = error.line().map_or_else(String::new, |line| format!(":{line}"));
-        let before = error.template_source().zip(error.range()).and_then(|(text, range)| text.get(..range.start));
-        let column = before.map_or_else(String::new, |before| {
-            let in_line = before.rsplit('\n').next().unwrap_or_default();
-            format!(":{}", in_line.chars().count() + 1)
-        });
         let what =
             error.detail().map_or_else(|| error.kind().to_string(), |detail| format!("{}: {detail}", error.kind()));
-        Self(format!("{name}{line}{column}: {what}"))
+        Self(format!("{}: {what}", place(&error)))
     }
+}
+
+/// File, line and column, as far as they are known.
+fn place(error: &minijinja::Error) -> String {
+    let name = error.name().unwrap_or("a page");
+    let line = error.line().map_or_else(String::new, |line| format!(":{line}"));
+    let before = error.template_source().zip(error.range()).and_then(|(text, range)| text.get(..range.start));
+    let column = before.map_or_else(String::new, |before| {
+        let in_line = before.rsplit('\n').next().unwrap_or_default();
+        format!(":{}", in_line.chars().count() + 1)
+    });
+    format!("{name}{line}{column}")
 }
 
 #[cfg(test)]
@@ -200,6 +203,10 @@ mod tests {
             ("é\n  {{ titel }}", "404.html:2:6: undefined value: `titel` is undefined"),
             ("{% if %}", "404.html:1:7: syntax error: unexpected end of block"),
             ("{{ title|nothing }}", "404.html:1:10: unknown filter: filter nothing is unknown"),
+            (
+                "\n{% for i in range(100000) %}{% for j in range(9) %}{% endfor %}{% endfor %}",
+                "404.html:2: takes more than 100000 steps: expected shorter loops",
+            ),
             ("{{ 'abc", "404.html:1:8: syntax error: unexpected end of string"),
         ] {
             let dir = TempDir::new().unwrap();

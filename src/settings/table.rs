@@ -98,8 +98,8 @@ pub static TABLE: &[Setting] = &[
         default: None,
         live: false,
         secret: false,
-        expected: "origins separated by spaces, as in https://cdn.example.org, https://*.example.org or \
-                   https://cdn.example.org:8443",
+        expected: "origins separated by spaces, each https:// and a host, which may begin with *. and end with a port, \
+                   and no path",
         help: "where a maintenance.html of your own may load pictures, fonts, styles and scripts from",
         parse: |s, text| Source::parse_all(text).map(|it| s.pages_sources = it),
     },
