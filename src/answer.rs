@@ -7,7 +7,7 @@ use http::{
     HeaderMap, HeaderValue, Response, StatusCode,
     header::{
         ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderName,
-        RETRY_AFTER, VARY, X_CONTENT_TYPE_OPTIONS,
+        RETRY_AFTER, VARY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
     },
 };
 use http_body_util::Full;
@@ -19,11 +19,15 @@ use crate::{ask::Coding, pages::Page};
 pub(crate) const MARKER: HeaderName = HeaderName::from_static("maintenance-mode");
 
 const METHOD_NOT_ALLOWED: &str = "405 method not allowed\n";
+const UNAUTHORIZED: &str = "401 unauthorized\n";
 const BAD_REQUEST: &str = "400 bad request\n";
 const NOT_FOUND: &str = "404 not found\n";
 
 /// As many headers as a response may have.
 const HEADERS: usize = 12;
+
+/// How to say who one is: RFC 7617.
+const CHALLENGE: &str = "Basic realm=\"maintenance-mode admin tier\", charset=\"UTF-8\"";
 
 /// The media type that Prometheus 3 insists on.
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -71,6 +75,11 @@ pub(crate) enum Answer<'s> {
     Metrics(String),
     /// A probe that was asked for by another method than GET and HEAD: 405.
     ProbeMethodNotAllowed,
+    /// 401: the admin tier's pages are for somebody else.
+    Unauthorized {
+        /// Whether credentials came, and are wrong.
+        wrong: bool,
+    },
     /// No request that means anything: 400, and the connection is closed.
     BadRequest,
     /// 204 with the methods that the path knows.
@@ -102,6 +111,7 @@ impl Answer<'_> {
             Self::Maintenance { .. } | Self::Probe { ok: false, .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::Probe { ok: true, .. } | Self::Metrics(_) => StatusCode::OK,
             Self::ProbeMethodNotAllowed | Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Unauthorized { .. } => StatusCode::UNAUTHORIZED,
             Self::BadRequest => StatusCode::BAD_REQUEST,
             Self::Options(_) => StatusCode::NO_CONTENT,
             Self::NotFound => StatusCode::NOT_FOUND,
@@ -116,6 +126,7 @@ impl Answer<'_> {
             Self::Probe { text, .. } | Self::Metrics(text) => text.len(),
             Self::NotModified { .. } | Self::Options(_) => 0,
             Self::ProbeMethodNotAllowed | Self::MethodNotAllowed(_) => METHOD_NOT_ALLOWED.len(),
+            Self::Unauthorized { .. } => UNAUTHORIZED.len(),
             Self::BadRequest => BAD_REQUEST.len(),
             Self::NotFound => NOT_FOUND.len(),
         }
@@ -183,6 +194,10 @@ impl Answer<'_> {
             Self::ProbeMethodNotAllowed => {
                 headers.insert(ALLOW, const { HeaderValue::from_static("GET, HEAD") });
                 fill_text(headers, METHOD_NOT_ALLOWED, Caching::Never)
+            }
+            Self::Unauthorized { .. } => {
+                headers.insert(WWW_AUTHENTICATE, const { HeaderValue::from_static(CHALLENGE) });
+                fill_text(headers, UNAUTHORIZED, Caching::Never)
             }
             Self::BadRequest => {
                 headers.insert(CONNECTION, const { HeaderValue::from_static("close") });

@@ -5,7 +5,7 @@ use std::net::Ipv6Addr;
 
 use http::{
     HeaderMap, HeaderValue, Method, Request, Version,
-    header::{ACCEPT_ENCODING, HOST, IF_NONE_MATCH},
+    header::{ACCEPT_ENCODING, AUTHORIZATION, HOST, IF_NONE_MATCH},
 };
 
 /// A request, as far as its answer depends on it.
@@ -87,6 +87,13 @@ impl<'r> Ask<'r> {
             coding: codings.best(),
             headers: request.headers(),
         }
+    }
+
+    /// Who the client says that it is; nobody where it says so twice.
+    #[must_use]
+    pub(crate) fn authorization(&self) -> Option<&'r [u8]> {
+        let mut values = self.headers.get_all(AUTHORIZATION).iter();
+        values.next().filter(|_| values.next().is_none()).map(HeaderValue::as_bytes)
     }
 
     /// Whether the client says that it has what `etag` names: weak comparison, RFC 9110, 13.1.2.

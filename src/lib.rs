@@ -14,6 +14,7 @@
 //! | user tier with `STANDBY`, any path but `HEALTH_PATH` | – | 503, the page |
 //! | admin tier, GET and HEAD of `/` and `/admin` (else 405) | 200 | 200 |
 //! | admin tier, any other path | 404 | 404 |
+//! | admin tier, any path but the probes', where `ADMIN_USER` is set, without it and its password | 401 | 401 |
 //! | management port, `/metrics` (GET, HEAD; else 405) | 200 | 200 |
 //!
 //! The management port answers the probes too, and 404 to everything else. Where a request lacks a valid `Host`, either
@@ -25,6 +26,8 @@
 //! | [`settings`] | flags, environment and files to settings |
 //! | [`start`] | settings and pages to what a server starts with |
 //! | `pages` | templates and settings to bodies |
+//! | `accent` | a colour to what can be read |
+//! | `admin_auth` | who may see the admin tier's pages |
 //! | `files`, `generation` | a mounted file to its text, a mounted directory to its files |
 //! | [`snapshot`] | settings and bodies, published by one atomic pointer |
 //! | [`watch`] | the config directory to the next snapshot |
@@ -54,6 +57,8 @@ pub mod snapshot;
 pub mod start;
 pub mod watch;
 
+mod accent;
+mod admin_auth;
 mod answer;
 mod ask;
 mod connection;

@@ -55,8 +55,8 @@ fn run(command: Command) -> Result<(), End> {
 }
 
 async fn serve(start: Start, metrics: Metrics, log: Log, mut signals: Signals) -> Result<(), End> {
-    for name in &start.unused_pages {
-        log.event(Level::Warn, &format!("PAGES_DIR: {name:?} is the name of no page and is not used"));
+    for warning in &start.page_warnings {
+        log.event(Level::Warn, &format!("PAGES_DIR: {warning}"));
     }
     let mut settings = start.snapshot.settings.clone();
     open_files::lower(&mut settings.max_connections, &log);

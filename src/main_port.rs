@@ -39,6 +39,9 @@ impl Handler for MainPort {
             metrics.refused(Refusal::BadRequest);
         } else {
             metrics.request(request.method(), answer.status(), duration);
+            if matches!(answer, Answer::Unauthorized { wrong: true }) {
+                metrics.admin_auth_failures.inc();
+            }
             if log.has_access() && !answer.is_probe() {
                 log.access(&Access {
                     time: moment.now,

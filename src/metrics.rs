@@ -19,7 +19,7 @@ use crate::{mode::Mode, settings::Tier};
 /// Classes of methods, in the order in which `request` finds them; the last stands for every other.
 const METHODS: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "other"];
 /// The statuses that we answer with.
-const CODES: [u16; 6] = [200, 204, 304, 404, 405, 503];
+const CODES: [u16; 7] = [200, 204, 304, 401, 404, 405, 503];
 /// Upper bounds of the histogram's buckets, in seconds: an answer takes microseconds.
 const BUCKETS: [f64; 9] = [0.000_002_5, 0.000_005, 0.000_01, 0.000_025, 0.000_1, 0.001, 0.01, 0.1, 1.0];
 
@@ -33,11 +33,13 @@ pub struct Metrics {
     duration: Histogram,
     refused: Vec<Counter>,
     mode: Gauge,
+    /// Wrong credentials at the admin tier.
+    pub admin_auth_failures: Counter,
     /// Connections to the main port.
     pub main: Connections,
     /// Connections to the management port.
     pub management: Connections,
-    /// Reloads of live settings that are in force.
+    /// Reloads of live settings and own pages that are in force.
     pub reloads: Counter,
     /// Reloads that failed: the last good settings stayed.
     pub reload_failures: Counter,
@@ -121,6 +123,13 @@ impl Metrics {
         let refused = REFUSALS.map(|it| family.get_or_create(&vec![("kind", it.as_str())]).clone());
         registry.register("http_refused_requests", "What was refused on the main port before it was a request", family);
 
+        let admin_auth_failures = Counter::default();
+        registry.register(
+            "admin_auth_failures",
+            "Requests to the admin tier with a wrong user or password",
+            admin_auth_failures.clone(),
+        );
+
         let mode = Gauge::default();
         registry.register(
             "maintenance_mode",
@@ -128,11 +137,11 @@ impl Metrics {
             mode.clone(),
         );
         let reloads = Counter::default();
-        registry.register("config_reloads", "Reloads of live settings", reloads.clone());
+        registry.register("config_reloads", "Reloads of live settings and own pages", reloads.clone());
         let reload_failures = Counter::default();
         registry.register(
             "config_reload_failures",
-            "Reloads that failed: the last good settings stay",
+            "Reloads that failed: the last good settings and pages stay",
             reload_failures.clone(),
         );
         let log_lines_lost = Counter::default();
@@ -150,6 +159,7 @@ impl Metrics {
             duration,
             refused: refused.into(),
             mode,
+            admin_auth_failures,
             main,
             management,
             reloads,
@@ -198,6 +208,7 @@ const fn code_text(code: u16) -> &'static str {
         200 => "200",
         204 => "204",
         304 => "304",
+        401 => "401",
         404 => "404",
         405 => "405",
         _ => "503",

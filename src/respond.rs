@@ -5,6 +5,7 @@ use http::StatusCode;
 use jiff::Timestamp;
 
 use crate::{
+    admin_auth::Claim,
     answer::{Answer, Caching},
     ask::{Ask, Route, Verb},
     mode::{self, Mode},
@@ -44,6 +45,12 @@ pub(crate) fn respond<'s>(ask: &Ask<'_>, moment: &Moment, snapshot: &'s Snapshot
     let mode = mode::at(settings, moment.now);
     if let Some(which) = main_probe(ask, settings) {
         return probe(which, ask, moment, snapshot);
+    }
+    if let Some(credentials) = &settings.credentials {
+        match credentials.judge(ask.authorization()) {
+            Claim::Right => {}
+            claim => return Answer::Unauthorized { wrong: claim == Claim::Wrong },
+        }
     }
     match (ask.route, ask.verb, settings.tier, mode) {
         (_, _, Tier::User, Mode::Maintenance) => {
@@ -153,7 +160,7 @@ mod tests {
         let sources = Sources::default().with_environment(environment).unwrap();
         let settings = sources.resolve(&Files::default()).unwrap();
         let facts = Facts { pod: "pod".into(), started_at: NOW.now, since: NOW.now, reload_error: String::new() };
-        Snapshot::new(settings, &Pages::load(None).unwrap().0, &facts).unwrap()
+        Snapshot::new(settings, &Pages::load(None).unwrap(), &facts).unwrap()
     }
 
     fn ask(tier: &str, mode: &str, line: &str, headers: &[(header::HeaderName, &str)]) -> Response<Full<Bytes>> {
@@ -249,6 +256,45 @@ mod tests {
             assert_eq!(response.status(), status);
             assert_eq!(response.headers()[header::CONTENT_TYPE], "text/html; charset=utf-8");
         }
+    }
+
+    #[test]
+    fn the_admin_tier_asks_who_one_is_on_every_path_but_the_probes() {
+        let environment = [("TIER", "admin"), ("ADMIN_USER", "anna"), ("ADMIN_PASSWORD", "hunter2")];
+        let admin = snapshot_of(&environment);
+        let (right, wrong) = ("Basic YW5uYTpodW50ZXIy", "Basic YW5uYTpodW50ZXIx");
+        for (line, authorization, status, is_wrong) in [
+            ("GET /", &[][..], 401, false),
+            ("GET /admin", &[], 401, false),
+            ("HEAD /", &[], 401, false),
+            ("POST /admin", &[], 401, false),
+            ("GET /x", &[], 401, false),
+            ("OPTIONS /", &[], 401, false),
+            ("GET /", &[wrong], 401, true),
+            ("GET /", &[right, right], 401, false),
+            ("GET /", &[right], 200, false),
+            ("POST /admin", &[right], 405, false),
+            ("GET /x", &[right], 404, false),
+            ("GET /livez", &[], 200, false),
+            ("GET /readyz", &[wrong], 200, false),
+            ("POST /health", &[], 405, false),
+        ] {
+            let mut request = request(line);
+            for value in authorization {
+                request.headers_mut().append(header::AUTHORIZATION, value.parse().unwrap());
+            }
+            let answer = respond(&Ask::new(&request), &NOW, &admin);
+            assert_eq!(matches!(answer, Answer::Unauthorized { wrong: true }), is_wrong, "{line} {authorization:?}");
+            let response = answer.into_response(HeaderMap::new(), false);
+            assert_eq!(response.status().as_u16(), status, "{line} {authorization:?}");
+            let challenge = response.headers().get(header::WWW_AUTHENTICATE).map(|it| it.to_str().unwrap());
+            let expected = "Basic realm=\"maintenance-mode admin tier\", charset=\"UTF-8\"";
+            assert_eq!(challenge, (status == 401).then_some(expected));
+            assert!(status != 401 || response.headers()[header::CACHE_CONTROL] == "no-store");
+        }
+        let metrics = request("GET /metrics");
+        let answer = respond_management(&Ask::new(&metrics), &NOW, &admin, |_| String::new());
+        assert_eq!(answer.status(), 200, "the management port asks nobody");
     }
 
     #[test]

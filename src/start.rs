@@ -12,8 +12,8 @@ use crate::{
 pub struct Start {
     /// What is answered at first.
     pub snapshot: Snapshot,
-    /// Names in `PAGES_DIR` that are no page's.
-    pub unused_pages: Vec<String>,
+    /// What to warn of in `PAGES_DIR`: a sentence each.
+    pub page_warnings: Vec<String>,
     /// What the next snapshots are made of.
     pub inputs: Inputs,
 }
@@ -38,10 +38,10 @@ impl Start {
         let files = read.map_err(|error| format!("CONFIG_DIR: {error}"))?.unwrap_or_default();
         let settings = sources.resolve(&files).map_err(|error| error.to_string())?;
         let of_pages = |error: PagesError| format!("PAGES_DIR: {error}");
-        let (pages, unused_pages) = Pages::load(settings.pages_dir.as_deref()).map_err(of_pages)?;
+        let pages = Pages::load(settings.pages_dir.as_deref()).map_err(of_pages)?;
         let facts = Facts { pod, started_at: now, since: now, reload_error: String::new() };
-        pages.rehearse(&settings, &facts).map_err(of_pages)?;
+        let page_warnings = pages.rehearse(&settings, &facts).map_err(of_pages)?;
         let snapshot = Snapshot::new(settings, &pages, &facts).map_err(of_pages)?;
-        Ok(Self { snapshot, unused_pages, inputs: Inputs { sources, files, pages, facts } })
+        Ok(Self { snapshot, page_warnings, inputs: Inputs { sources, files, pages, facts } })
     }
 }

@@ -1,32 +1,49 @@
-//! Live settings: the config directory is read again every second, by content, and what it says is put in
-//! force whole or not at all.
+//! What may change while the server runs: the config directory, read again every second and compared by content, and
+//! `PAGES_DIR`, read again when its stamp is another. What is new is put in force whole or not at all.
 
-use std::{io, sync::Arc, thread, time::Duration};
+use std::{io, mem, sync::Arc, thread, time::Duration};
 
 use jiff::Timestamp;
 
 use crate::{
+    generation::{self, Stamp},
     log::Level,
     mode,
-    pages::Facts,
+    pages::Pages,
     settings::{self, Files, MAINTENANCE_MODE, ReadError, Settings, TABLE, find},
     shared::Shared,
     snapshot::Snapshot,
     start::Inputs,
 };
 
-/// How often the directory is read.
+/// How often the directories are looked at.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Keeps the snapshot in step with the directory.
+/// Keeps the snapshot in step with the directories.
 pub struct Watch {
     /// The last good ones.
     inputs: Inputs,
     /// The last good ones, made of the inputs.
     settings: Settings,
-    /// What was read last, good or not: what has not changed is neither read nor logged again.
-    seen: Result<Files, ReadError>,
+    /// What was there last, good or not: what has not changed is neither read nor logged again.
+    seen: Seen,
+    /// Why what was there last is not in force.
+    errors: Errors,
     shared: Arc<Shared>,
+}
+
+/// What the directories were like.
+#[derive(Clone, PartialEq, Eq)]
+struct Seen {
+    files: Result<Files, ReadError>,
+    pages: Result<Option<Stamp>, ReadError>,
+}
+
+/// Why a directory is not in force.
+#[derive(Default)]
+struct Errors {
+    settings: Option<String>,
+    pages: Option<String>,
 }
 
 // === impl Watch ===
@@ -36,52 +53,104 @@ impl Watch {
     #[must_use]
     pub fn new(inputs: Inputs, shared: Arc<Shared>) -> Self {
         let settings = shared.current.load().settings.clone();
-        Self { seen: Ok(inputs.files.clone()), inputs, settings, shared }
+        let seen = Seen { files: Ok(inputs.files.clone()), pages: Ok(inputs.pages.stamp().cloned()) };
+        Self { seen, inputs, settings, errors: Errors::default(), shared }
     }
 
-    /// Reads the directory every second, on a thread of its own; without a directory there is nothing to do.
+    /// Looks at the directories every second, on a thread of its own; without any there is nothing to do.
     ///
     /// # Errors
     /// The thread cannot be started.
     pub fn spawn(mut self) -> io::Result<()> {
-        let Some(dir) = self.settings.config_dir.clone() else { return Ok(()) };
+        if self.settings.config_dir.is_none() && self.settings.pages_dir.is_none() {
+            return Ok(());
+        }
         thread::Builder::new().name("watch".into()).spawn(move || {
             loop {
                 thread::sleep(INTERVAL);
-                self.take(settings::read(&dir), Timestamp::now());
+                self.take(Seen::now(&self.settings), Timestamp::now());
             }
         })?;
         Ok(())
     }
 
-    /// Puts what was read in force, or says why not.
-    fn take(&mut self, read: Result<Files, ReadError>, now: Timestamp) {
-        if read == self.seen {
+    /// Puts what is new in force, or says why not. Each directory stands for itself: pages that cannot be used do not keep
+    /// the mode from changing.
+    fn take(&mut self, now_seen: Seen, now: Timestamp) {
+        if now_seen == self.seen {
             return;
         }
-        self.seen.clone_from(&read);
-        if let Err(error) = read.map_err(|error| error.to_string()).and_then(|files| self.reload(files, now)) {
-            let Shared { metrics, log, current, .. } = &*self.shared;
-            metrics.reload_failures.inc();
-            log.event(Level::Error, &format!("reload failed, the last good settings stay: {error}"));
-            self.inputs.facts.reload_error = error;
-            if let Ok(snapshot) = Snapshot::new(self.settings.clone(), &self.inputs.pages, &self.inputs.facts) {
-                current.publish(snapshot);
-            }
+        let before = mem::replace(&mut self.seen, now_seen);
+        let pages_changed = self.seen.pages != before.pages;
+        if pages_changed {
+            let reloaded = match &self.seen.pages {
+                Ok(_) => self.reload_pages(),
+                Err(error) => Err(error.to_string()),
+            };
+            self.errors.pages = self.told("pages", reloaded.map_err(|error| format!("PAGES_DIR: {error}")));
+        }
+        // What kept settings from being in force may have been a page of the operator's own.
+        if self.seen.files != before.files || (pages_changed && self.errors.settings.is_some()) {
+            let reloaded = match self.seen.files.clone() {
+                Ok(files) => self.reload_settings(files, now),
+                Err(error) => Err(error.to_string()),
+            };
+            self.errors.settings = self.told("settings", reloaded);
+        }
+        let errors: Vec<_> = [&self.errors.settings, &self.errors.pages].into_iter().flatten().cloned().collect();
+        self.show_error(errors.join("; "));
+    }
+
+    /// Counts a reload, and says why it failed.
+    fn told(&self, what: &str, reloaded: Result<(), String>) -> Option<String> {
+        let Shared { metrics, log, .. } = &*self.shared;
+        let Err(error) = reloaded else {
+            metrics.reloads.inc();
+            return None;
+        };
+        metrics.reload_failures.inc();
+        log.event(Level::Error, &format!("reload failed, the last good {what} stay: {error}"));
+        Some(error)
+    }
+
+    /// Has the admin page say why a reload failed, or no longer say it.
+    fn show_error(&mut self, error: String) {
+        if error == self.inputs.facts.reload_error {
+            return;
+        }
+        self.inputs.facts.reload_error = error;
+        if let Ok(snapshot) = Snapshot::new(self.settings.clone(), &self.inputs.pages, &self.inputs.facts) {
+            self.shared.current.publish(snapshot);
         }
     }
 
-    fn reload(&mut self, files: Files, now: Timestamp) -> Result<(), String> {
-        let Shared { metrics, log, current, .. } = &*self.shared;
+    fn reload_pages(&mut self) -> Result<(), String> {
+        let Shared { log, current, .. } = &*self.shared;
+        let (settings, facts) = (&self.settings, &self.inputs.facts);
+        let loaded = Pages::load(settings.pages_dir.as_deref()).and_then(|pages| {
+            let warnings = pages.rehearse(settings, facts)?;
+            Ok((Snapshot::new(settings.clone(), &pages, facts)?, pages, warnings))
+        });
+        let (snapshot, pages, warnings) = loaded.map_err(|error| error.to_string())?;
+        current.publish(snapshot);
+        log.event(Level::Info, "pages changed: what PAGES_DIR holds now is in force");
+        for warning in warnings {
+            log.event(Level::Warn, &format!("PAGES_DIR: {warning}"));
+        }
+        self.inputs.pages = pages;
+        Ok(())
+    }
+
+    fn reload_settings(&mut self, files: Files, now: Timestamp) -> Result<(), String> {
+        let Shared { log, current, .. } = &*self.shared;
         let new = self.inputs.sources.resolve(&files).map_err(|error| error.to_string())?;
         let (old, old_files) = (&self.settings, &self.inputs.files);
-        let mut facts = Facts { reload_error: String::new(), ..self.inputs.facts.clone() };
+        let mut facts = self.inputs.facts.clone();
         if new.maintenance_mode != old.maintenance_mode {
             facts.since = now;
         }
         let snapshot = Snapshot::new(new.clone(), &self.inputs.pages, &facts).map_err(|error| error.to_string())?;
         current.publish(snapshot);
-        metrics.reloads.inc();
         let gone = old_files.get(MAINTENANCE_MODE).is_some() && files.get(MAINTENANCE_MODE).is_none();
         if let Some((value, origin)) =
             find(MAINTENANCE_MODE).filter(|_| gone).and_then(|it| self.inputs.sources.ruling(it, &files))
@@ -112,6 +181,17 @@ impl Watch {
     }
 }
 
+// === impl Seen ===
+
+impl Seen {
+    /// Reads the config directory, and looks at the other.
+    fn now(settings: &Settings) -> Self {
+        let files = settings.config_dir.as_deref().map_or_else(|| Ok(Files::default()), settings::read);
+        let pages = settings.pages_dir.as_deref().map(|dir| generation::read(dir, Stamp::of)).transpose();
+        Self { files, pages }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -130,7 +210,11 @@ mod tests {
     }
 
     fn world(tier: &str, environment_mode: &str, files: &[(&'static str, &str)]) -> World {
-        let environment = [("TIER".into(), tier.into()), (MAINTENANCE_MODE.into(), environment_mode.into())];
+        world_of(&[("TIER", tier), (MAINTENANCE_MODE, environment_mode)], files)
+    }
+
+    fn world_of(environment: &[(&str, &str)], files: &[(&'static str, &str)]) -> World {
+        let environment = environment.iter().map(|&(name, value)| (name.into(), value.into()));
         let sources = Sources::default().with_environment(environment).unwrap();
         let mut start = Start::load(sources, "pod".into(), Timestamp::UNIX_EPOCH).unwrap();
         start.inputs.files = Files::from_pairs(files);
@@ -146,7 +230,20 @@ mod tests {
 
     impl World {
         fn take(&mut self, files: &[(&'static str, &str)], second: i64) {
-            self.watch.take(Ok(Files::from_pairs(files)), Timestamp::from_second(second).unwrap());
+            self.take_read(Ok(Files::from_pairs(files)), second);
+        }
+        fn take_read(&mut self, files: Result<Files, ReadError>, second: i64) {
+            let seen = Seen { files, ..self.watch.seen.clone() };
+            self.watch.take(seen, Timestamp::from_second(second).unwrap());
+        }
+        /// Looks at the directory of pages alone.
+        fn look_at_pages(&mut self) {
+            let seen = Seen { files: self.watch.seen.files.clone(), ..Seen::now(&self.watch.settings) };
+            self.watch.take(seen, Timestamp::UNIX_EPOCH);
+        }
+        fn page(&self) -> String {
+            let snapshot = self.watch.shared.current.load();
+            String::from_utf8(snapshot.bodies.maintenance.body(Coding::Identity).bytes.to_vec()).unwrap()
         }
         fn is_on(&self) -> Option<bool> {
             self.watch.shared.current.load().settings.maintenance_mode.is_on()
@@ -198,8 +295,8 @@ mod tests {
     fn an_unreadable_directory_changes_nothing() {
         let mut world = world("user", "", &[(MAINTENANCE_MODE, "true")]);
         let error = settings::read(std::path::Path::new("/nonexistent")).unwrap_err();
-        world.watch.take(Err(error.clone()), Timestamp::UNIX_EPOCH);
-        world.watch.take(Err(error), Timestamp::UNIX_EPOCH);
+        world.take_read(Err(error.clone()), 1);
+        world.take_read(Err(error), 2);
         assert_eq!((world.is_on(), world.counts()), (Some(true), (0, 1)));
         assert!(world.events().contains("/nonexistent cannot be read"));
     }
@@ -232,5 +329,50 @@ mod tests {
             1,
             "what cannot be read changes nothing: {events}"
         );
+    }
+
+    #[test]
+    fn pages_that_change_are_in_force_and_those_that_cannot_be_used_change_nothing() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let write = |name: &str, text: &str| {
+            std::fs::write(dir.path().join(".new"), text).unwrap();
+            std::fs::rename(dir.path().join(".new"), dir.path().join(name)).unwrap();
+        };
+        write("maintenance.html", "one");
+        let mut world = world_of(&[("PAGES_DIR", dir.path().to_str().unwrap())], &[]);
+        world.look_at_pages();
+        assert_eq!((world.page().as_str(), world.counts()), ("one", (0, 0)));
+        write("maintenance.html", "{{ data_uri(\"a.png\") }}<img src=b.png>");
+        for _ in 0..2 {
+            world.look_at_pages();
+            assert_eq!((world.page().as_str(), world.counts()), ("one", (0, 1)));
+        }
+        world.take(&[(MAINTENANCE_MODE, "true")], 1);
+        assert_eq!((world.is_on(), world.counts()), (Some(true), (1, 1)), "a page does not keep it from changing");
+        assert!(world.admin_page().contains("PAGES_DIR: maintenance.html:1:4: "), "{}", world.admin_page());
+        write("a.png", "A");
+        world.look_at_pages();
+        assert_eq!((world.page().as_str(), world.counts()), ("data:image/png;base64,QQ==<img src=b.png>", (2, 1)));
+        assert!(!world.admin_page().contains("PAGES_DIR: "), "{}", world.admin_page());
+        std::fs::remove_dir_all(dir.path()).unwrap();
+        world.look_at_pages();
+        assert_eq!((world.page().len(), world.counts()), (41, (2, 2)));
+        let events = world.events();
+        assert_eq!(events.matches("pages changed").count(), 1, "{events}");
+        assert_eq!(events.matches("reload failed, the last good pages stay: PAGES_DIR: ").count(), 2);
+        assert!(events.contains("warn PAGES_DIR: maintenance.html links to \"b.png\", which"), "{events}");
+    }
+
+    #[test]
+    fn settings_that_a_page_keeps_from_being_in_force_are_tried_again_when_pages_change() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let write = |text: &str| std::fs::write(dir.path().join("index.html"), text).unwrap();
+        write("{% if title == \"Boo\" %}{{ typo }}{% endif %}");
+        let mut world = world_of(&[("PAGES_DIR", dir.path().to_str().unwrap())], &[]);
+        world.take(&[("MAINTENANCE_TITLE", "Boo"), (MAINTENANCE_MODE, "true")], 1);
+        assert_eq!((world.is_on(), world.counts()), (Some(false), (0, 1)));
+        write("right");
+        world.look_at_pages();
+        assert_eq!((world.is_on(), world.counts()), (Some(true), (2, 1)));
     }
 }

@@ -41,6 +41,11 @@ fn what_cannot_be_used_is_named_in_one_line() {
         64,
         r#"invalid STANDBY "true" (from the flag): expected false where TIER is admin"#,
     );
+    refused(
+        &["--listen=[::]:8080,127.0.0.1:8080"],
+        64,
+        r#"invalid LISTEN "[::]:8080,127.0.0.1:8080" (from the flag --listen): expected an IP address and a port, as in [::]:8080, or several"#,
+    );
     refused(&["serve"], 64, r#"invalid argument "serve": expected"#);
     refused(&["--pages-dir=/nonexistent"], 64, "PAGES_DIR: /nonexistent cannot be read");
     refused(&["--config-dir=/nonexistent"], 64, "CONFIG_DIR: /nonexistent cannot be read");
@@ -49,8 +54,10 @@ fn what_cannot_be_used_is_named_in_one_line() {
     refused(&["--pages-dir", pages.str()], 64, "maintenance.html:1");
     pages.write("maintenance.html", r#"{% if users_mode == "maintenance" %}{{ typo }}{% endif %}"#);
     refused(&["--pages-dir", pages.str()], 64, "maintenance.html:1");
-    pages.write("maintenance.html", &format!("{{{{ 1{} }}}}", "+1".repeat(500_000)));
+    pages.write("maintenance.html", &format!("{{{{ 1{} }}}}", "+1".repeat(100_000)));
     refused(&["--pages-dir", pages.str()], 64, "maintenance.html has more than 10000 tokens");
+    pages.write("maintenance.html", &"x".repeat(256 * 1024 + 1));
+    refused(&["--pages-dir", pages.str()], 64, "/maintenance.html is larger than 256 KiB");
     let config = Dir::new();
     config.write("RETRY_AFTER", "soon");
     refused(

@@ -53,10 +53,10 @@ fn an_upload_of_30_mb_sees_its_answer_and_no_reset() {
     }
 }
 
-/// With a page that is larger than the buffers of a socket, as long as `PAGES_DIR` takes.
+/// With a page that is larger than the buffers of a socket, as large as one may become.
 fn with_a_large_page(arguments: &[&str]) -> (Server, Dir) {
     let pages = Dir::new();
-    pages.write("maintenance.html", &"x".repeat(1 << 20));
+    pages.write("maintenance.html", &format!("{{% for _ in range(8) %}}{}{{% endfor %}}", "x".repeat(1 << 17)));
     let server = Server::start(&[&["--maintenance-mode=true", "--pages-dir", pages.str()], arguments].concat());
     (server, pages)
 }

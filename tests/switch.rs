@@ -1,4 +1,4 @@
-//! The switch, live, by a config directory.
+//! The switch and pages, live, by mounted directories.
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -88,5 +88,37 @@ fn pages_are_overridden_file_by_file() {
     dir.write("index.htm", "");
     let server = Server::start(&["--pages-dir", dir.str(), "--maintenance-mode=true", "--maintenance-title", "A & B"]);
     assert_eq!(server.get("/").text(), "<style>h1{}</style>A &amp; B!");
-    server.err().await_line(r#"PAGES_DIR: \"index.htm\" is the name of no page"#);
+    server.err().await_line(r#"PAGES_DIR: \"index.htm\" is the name of no page or picture"#);
+}
+
+#[test]
+fn own_pages_are_followed_and_one_that_cannot_be_used_changes_nothing() {
+    let dir = Dir::new();
+    for (generation, page) in [("..1", "one"), ("..2", "{{ typo }}"), ("..3", "{{ data_uri('a.png') }}<img src=b.png>")]
+    {
+        fs::create_dir(dir.path().join(generation)).unwrap();
+        dir.write(&format!("{generation}/maintenance.html"), page);
+        dir.write(&format!("{generation}/a.png"), "A");
+    }
+    symlink("..1", dir.path().join("..data")).unwrap();
+    for name in ["maintenance.html", "a.png"] {
+        symlink(format!("..data/{name}"), dir.path().join(name)).unwrap();
+    }
+    let swap = |generation: &str| {
+        symlink(generation, dir.path().join("..data_tmp")).unwrap();
+        fs::rename(dir.path().join("..data_tmp"), dir.path().join("..data")).unwrap();
+    };
+    let server = Server::start(&["--pages-dir", dir.str(), "--maintenance-mode=true"]);
+    assert_eq!(server.get("/").text(), "one");
+    swap("..2");
+    server.err().await_line("reload failed, the last good pages stay: PAGES_DIR: maintenance.html:1:4: ");
+    eventually("the failure is counted", || server.metric("config_reload_failures_total") == 1);
+    assert_eq!(server.get("/").text(), "one");
+    swap("..3");
+    eventually("the new page", || server.get("/").text() == "data:image/png;base64,QQ==<img src=b.png>");
+    assert!(server.get("/").head.contains("img-src data:;"));
+    server
+        .err()
+        .await_line(r#"PAGES_DIR: maintenance.html links to \"b.png\", which its policy will block: put the file"#);
+    assert_eq!(server.metric("config_reloads_total"), 1);
 }

@@ -1,30 +1,33 @@
 //! Pages: the embedded templates and `PAGES_DIR`, filled in. Knows no request.
 //!
-//! Each page is one document. In maintenance every path is 503, so a linked stylesheet would be one too:
-//! `style.css` is put inline, `icon.svg` becomes a `data:` URI, and the content security policy allows just
-//! the inline blocks that a page has, by their SHA-256.
+//! Each page is one document. In maintenance every path is 503, so a linked stylesheet would be one too: `style.css` is put
+//! inline, `icon.svg` and other pictures become `data:` URIs, and the content security policy allows just the inline blocks
+//! that a page has, by their SHA-256, and the origins of `PAGES_SOURCES`.
 
+mod blocked;
 mod own;
 mod page;
 mod policy;
 mod template;
 mod variables;
 
-use std::{collections::BTreeMap, path::Path};
+use std::path::Path;
 
-use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use include_dir::{Dir, include_dir};
 use jiff::Timestamp;
 use minijinja::Value;
 
 pub(crate) use self::page::Page;
 use self::{
+    blocked::Blocked,
+    own::Own,
     policy::{line_ends, policy},
     template::{Templates, with_stack},
 };
 use crate::{
     files::ReadError,
-    settings::{Settings, Switch},
+    generation::Stamp,
+    settings::{Settings, Source, Switch},
 };
 
 static EMBEDDED: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/static");
@@ -43,8 +46,17 @@ pub(crate) struct Pages {
     templates: Templates,
     /// The templates that are the operator's own.
     own: Vec<&'static str>,
-    style: Value,
-    icon: Value,
+    style: String,
+    /// `icon.svg`, and whether it is the operator's own.
+    icon: (String, bool),
+    logo: Value,
+    logo_alt: String,
+    /// Whether `style.css` is the operator's own.
+    own_style: bool,
+    /// Names in `PAGES_DIR` that mean nothing.
+    unknown: Vec<String>,
+    /// What `PAGES_DIR` was like.
+    stamp: Option<Stamp>,
 }
 
 /// What is known beside the settings when pages are filled in.
@@ -81,35 +93,38 @@ pub(crate) struct PagesError(String);
 // === impl Pages ===
 
 impl Pages {
-    /// The embedded pages, each replaced by the file of its name in `dir`. Also returns the names in `dir`
-    /// that are no page's, in order, for a warning.
+    /// The embedded pages, each replaced by the file of its name in `dir`.
     ///
     /// # Errors
-    /// The directory or a file cannot be read, or a template is too large or has a syntax error.
-    pub(crate) fn load(dir: Option<&Path>) -> Result<(Self, Vec<String>), PagesError> {
-        match dir {
-            Some(dir) => with_stack(|| Self::load_here(Some(dir))),
-            None => Self::load_here(None),
-        }
+    /// The directory or a file cannot be read, or a file is too large or has a syntax error.
+    pub(crate) fn load(dir: Option<&Path>) -> Result<Self, PagesError> {
+        let Some(dir) = dir else { return Self::parse(Own::default(), None) };
+        let (own, stamp) = Own::read(dir)?;
+        with_stack(|| Self::parse(own, Some(stamp)))
     }
 
-    fn load_here(dir: Option<&Path>) -> Result<(Self, Vec<String>), PagesError> {
-        let mut texts = BTreeMap::new();
-        for name in FILES {
-            let text = EMBEDDED.get_file(name).and_then(|file| file.contents_utf8());
-            texts.insert(name, text.ok_or_else(|| PagesError(format!("{name} is not embedded")))?.to_owned());
-        }
-        let (mut own, unknown) = dir.map(|dir| own::replace(&mut texts, dir)).transpose()?.unwrap_or_default();
-        let mut text = |name| texts.remove(name).unwrap_or_default();
-        let style = Value::from_safe_string(text(STYLE));
-        let icon = BASE64.encode(text(ICON));
-        let icon = Value::from_safe_string(format!("data:image/svg+xml;base64,{icon}"));
-        let mut templates = Templates::new();
-        for (name, text) in texts {
+    fn parse(mut own: Own, stamp: Option<Stamp>) -> Result<Self, PagesError> {
+        let mut text = |name| match own.texts.remove(name) {
+            Some(text) => Ok((text, true)),
+            None => embedded(name).map(|text| (text.to_owned(), false)),
+        };
+        let ((style, own_style), icon) = (text(STYLE)?, text(ICON)?);
+        let texts = PAGES.map(|name| text(name).map(|text| (name, text)));
+        let logo = Value::from_safe_string(own.logo().to_owned());
+        let mut templates = Templates::new(own.pictures);
+        let mut own_pages = Vec::new();
+        for text in texts {
+            let (name, (text, is_own)) = text?;
             templates.add(name, text)?;
+            own_pages.extend(is_own.then_some(name));
         }
-        own.retain(|name| PAGES.contains(name));
-        Ok((Self { templates, own, style, icon }, unknown))
+        let (logo_alt, unknown) = (own.logo_alt, own.unknown);
+        Ok(Self { templates, own: own_pages, style, icon, logo, logo_alt, own_style, unknown, stamp })
+    }
+
+    /// What `PAGES_DIR` was like when it was read.
+    pub(crate) fn stamp(&self) -> Option<&Stamp> {
+        self.stamp.as_ref()
     }
 
     /// Fills every page in.
@@ -126,7 +141,11 @@ impl Pages {
 
     fn fill_here(&self, settings: &Settings, facts: &Facts) -> Result<Bodies, PagesError> {
         let variables = self.variables(settings, facts);
-        let page = |name| self.templates.render(name, &variables).and_then(|html| Page::new(name, &html));
+        let page = |name| {
+            self.templates
+                .render(name, &variables)
+                .and_then(|html| Page::new(name, &html, self.sources(name, settings)))
+        };
         Ok(Bodies {
             index: page(INDEX)?,
             maintenance: page(MAINTENANCE)?,
@@ -136,15 +155,28 @@ impl Pages {
     }
 
     /// Fills the operator's own pages in for what may come later, and throws them away: a branch that is first taken when
-    /// the mode changes must not be what keeps it from changing.
+    /// the mode changes must not be what keeps it from changing. Returns a sentence for each thing to warn of.
     ///
     /// # Errors
     /// A template does not render then.
-    pub(crate) fn rehearse(&self, settings: &Settings, facts: &Facts) -> Result<(), PagesError> {
-        if self.own.is_empty() { Ok(()) } else { with_stack(|| self.rehearse_here(settings, facts)) }
+    pub(crate) fn rehearse(&self, settings: &Settings, facts: &Facts) -> Result<Vec<String>, PagesError> {
+        let mut warnings: Vec<_> = self
+            .unknown
+            .iter()
+            .map(|name| format!("{name:?} is the name of no page or picture and is not used"))
+            .collect();
+        let mut blocked = Blocked::default();
+        if self.own_style {
+            blocked.look_through_style(STYLE, &self.style, self.sources(MAINTENANCE, settings));
+        }
+        if !self.own.is_empty() {
+            with_stack(|| self.rehearse_here(settings, facts, &mut blocked))?;
+        }
+        warnings.extend(blocked.warnings());
+        Ok(warnings)
     }
 
-    fn rehearse_here(&self, settings: &Settings, facts: &Facts) -> Result<(), PagesError> {
+    fn rehearse_here(&self, settings: &Settings, facts: &Facts, blocked: &mut Blocked) -> Result<(), PagesError> {
         for maintenance_mode in [Switch::On, Switch::Off, Switch::Unreadable("maybe".into())] {
             // One that becomes a link, one that does not, and none.
             for contact in ["help@example.org", "the help desk", ""] {
@@ -154,13 +186,26 @@ impl Pages {
                     let facts = Facts { reload_error: reload_error.into(), ..facts.clone() };
                     let variables = self.variables(&settings, &facts);
                     for name in &self.own {
-                        policy(name, &line_ends(&self.templates.render(name, &variables)?))?;
+                        let sources = self.sources(name, &settings);
+                        let html = line_ends(&self.templates.render(name, &variables)?);
+                        policy(name, &html, sources)?;
+                        blocked.look_through(name, &html, sources);
                     }
                 }
             }
         }
         Ok(())
     }
+
+    /// The origins that a page may load from: an own page for users in maintenance alone has any.
+    fn sources<'s>(&self, name: &str, settings: &'s Settings) -> &'s [Source] {
+        if name == MAINTENANCE && self.own.contains(&MAINTENANCE) { &settings.pages_sources } else { &[] }
+    }
+}
+
+fn embedded(name: &str) -> Result<&'static str, PagesError> {
+    let text = EMBEDDED.get_file(name).and_then(|file| file.contents_utf8());
+    text.ok_or_else(|| PagesError(format!("{name} is not embedded")))
 }
 
 // === impl PagesError ===
@@ -175,6 +220,7 @@ impl From<ReadError> for PagesError {
 mod tests {
     use std::fs;
 
+    use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
     use hmac_sha256::Hash;
     use tempfile::TempDir;
 
@@ -191,7 +237,7 @@ mod tests {
 
     pub(super) fn filled(dir: Option<&Path>, files: &[(&'static str, &str)]) -> Result<Bodies, PagesError> {
         let settings = Sources::default().resolve(&Files::from_pairs(files)).unwrap();
-        Pages::load(dir)?.0.fill(&settings, &facts())
+        Pages::load(dir)?.fill(&settings, &facts())
     }
 
     pub(super) fn html(page: &Page) -> String {
@@ -240,8 +286,9 @@ mod tests {
         )
         .unwrap();
         fs::write(dir.path().join("maintenance.htm"), "").unwrap();
-        let (_, unknown) = Pages::load(Some(dir.path())).unwrap();
-        assert_eq!(unknown, ["maintenance.htm"]);
+        let settings = Sources::default().resolve(&Files::default()).unwrap();
+        let warnings = Pages::load(Some(dir.path())).unwrap().rehearse(&settings, &facts()).unwrap();
+        assert_eq!(warnings, ["\"maintenance.htm\" is the name of no page or picture and is not used"]);
         let bodies = filled(Some(dir.path()), &[("MAINTENANCE_TITLE", "Moving")]).unwrap();
         assert!(html(&bodies.maintenance).ends_with("Moving 5 minutes"));
         let hash = |text: &str| format!("'sha256-{}'", BASE64.encode(Hash::hash(text.as_bytes())));
@@ -257,7 +304,7 @@ mod tests {
         let styles: String = (0..100).map(|number| format!("<style>a{number}</style>")).collect();
         let text = format!("{{% if users_mode == \"maintenance\" %}}{styles}{{% endif %}}");
         fs::write(dir.path().join("maintenance.html"), text).unwrap();
-        let error = Pages::load(Some(dir.path())).unwrap().0.rehearse(&settings, &facts()).unwrap_err().to_string();
+        let error = Pages::load(Some(dir.path())).unwrap().rehearse(&settings, &facts()).unwrap_err().to_string();
         assert!(error.starts_with("maintenance.html would have a Content-Security-Policy of "), "{error}");
         for (name, condition) in [
             ("maintenance.html", "users_mode == \"maintenance\""),
@@ -272,11 +319,11 @@ mod tests {
         ] {
             let dir = TempDir::new().unwrap();
             fs::write(dir.path().join(name), format!("{{% if {condition} %}}{{{{ typo }}}}{{% endif %}}")).unwrap();
-            let (pages, _) = Pages::load(Some(dir.path())).unwrap();
+            let pages = Pages::load(Some(dir.path())).unwrap();
             let error = pages.rehearse(&settings, &facts()).unwrap_err().to_string();
             assert!(error.contains(&format!("{name}:1")), "{condition}: {error}");
         }
-        assert!(Pages::load(None).unwrap().0.rehearse(&settings, &facts()).is_ok());
+        assert!(Pages::load(None).unwrap().rehearse(&settings, &facts()).is_ok());
     }
 
     #[test]
@@ -290,5 +337,102 @@ mod tests {
         let missing = Path::new("/nonexistent/pages");
         let error = filled(Some(missing), &[]).unwrap_err().to_string();
         assert!(error.starts_with("/nonexistent/pages cannot be read: "), "{error}");
+    }
+
+    /// A directory with these files, and what becomes of it: the maintenance page and its policy.
+    fn own(files: &[(&str, &[u8])], settings: &[(&str, &str)]) -> Result<(String, String), String> {
+        let dir = TempDir::new().unwrap();
+        for (name, bytes) in files {
+            fs::write(dir.path().join(name), bytes).unwrap();
+        }
+        let environment = settings.iter().map(|&(name, value)| (name.into(), value.into()));
+        let settings = Sources::default().with_environment(environment).unwrap().resolve(&Files::default()).unwrap();
+        let bodies = Pages::load(Some(dir.path())).and_then(|pages| pages.fill(&settings, &facts()));
+        let page = bodies.map_err(|error| error.to_string().replace(dir.path().to_str().unwrap(), "DIR"))?.maintenance;
+        Ok((html(&page), page.policy.to_str().unwrap().to_owned()))
+    }
+
+    #[test]
+    fn pictures_and_fonts_are_put_in_by_name() {
+        let files: &[(&str, &[u8])] = &[
+            ("a.png", b"\xff\x00"),
+            ("B.JPEG", b"b"),
+            ("c.woff2", b"c"),
+            ("maintenance.html", b"{{ data_uri(\"a.png\") }} {{ data_uri('B.JPEG') }} {{ data_uri('c.woff2') }}"),
+        ];
+        let (html, policy) = own(files, &[]).unwrap();
+        assert_eq!(html, "data:image/png;base64,/wA= data:image/jpeg;base64,Yg== data:font/woff2;base64,Yw==");
+        assert!(policy.ends_with("; font-src data:"), "{policy}");
+        let error = own(&[("maintenance.html", b"\n {{ data_uri(\"a.png\") }}")], &[]).unwrap_err();
+        assert_eq!(error, "maintenance.html:2:5: invalid operation: PAGES_DIR has no picture \"a.png\"");
+    }
+
+    #[test]
+    fn texts_and_pictures_have_room_of_their_own() {
+        let of_size = |size: usize| vec![b'x'; size];
+        let (text, more_text) = (of_size(256 * 1024), of_size(256 * 1024 + 1));
+        let (half, more_than_half) = (of_size(512 * 1024), of_size(512 * 1024 + 1));
+        let alt = of_size(1025);
+        for (files, error) in [
+            (&[("maintenance.html", &*text), ("a.png", &half), ("b.png", &half)][..], None),
+            (&[("maintenance.html", &more_text)], Some("DIR/maintenance.html is larger than 256 KiB")),
+            (&[("style.css", &more_text)], Some("DIR/style.css is larger than 256 KiB")),
+            (
+                &[("a.png", &half), ("b.png", &more_than_half)],
+                Some("DIR/b.png makes the pictures larger than 1024 KiB together"),
+            ),
+            (&[("a.png", &of_size(1024 * 1024 + 1))], Some("DIR/a.png is larger than 1024 KiB")),
+            (&[("logo.txt", &alt)], Some("DIR/logo.txt is larger than 1 KiB")),
+            (&[("index.html", b"\xff")], Some("DIR/index.html is not UTF-8")),
+        ] {
+            assert_eq!(
+                own(files, &[]).err().as_deref(),
+                error,
+                "{:?}",
+                files.iter().map(|it| it.0).collect::<Vec<_>>()
+            );
+        }
+    }
+
+    #[test]
+    fn a_logo_is_a_picture_with_a_text_for_those_who_do_not_see_it() {
+        let page: (&str, &[u8]) = ("maintenance.html", b"[{{ logo }}|{{ logo_alt }}]");
+        let logo = |files: &[(&str, &[u8])]| own(&[&[page], files].concat(), &[]).unwrap().0;
+        assert_eq!(logo(&[]), "[|]");
+        assert_eq!(logo(&[("logo.webp", b"w"), ("logo.png", b"p")]), "[data:image/png;base64,cA==|]");
+        let files: &[(&str, &[u8])] = &[("logo.svg", b"<svg/>"), ("logo.png", b"p"), ("logo.txt", b" A & B\n")];
+        assert_eq!(logo(files), "[data:image/svg+xml;base64,PHN2Zy8+|A &amp; B]");
+    }
+
+    #[test]
+    fn an_own_maintenance_page_alone_may_load_from_sources() {
+        let sources = [("PAGES_SOURCES", "https://cdn.example https://*.img.example:8443")];
+        let (_, policy) = own(&[("maintenance.html", b"<style></style>")], &sources).unwrap();
+        let origins = "https://cdn.example https://*.img.example:8443";
+        let empty = BASE64.encode(Hash::hash(b""));
+        assert_eq!(
+            policy,
+            format!(
+                "default-src 'none'; img-src data: {origins}; base-uri 'none'; form-action 'none'; connect-src 'self'; \
+                 font-src data: {origins}; style-src 'sha256-{empty}' {origins}; script-src {origins}"
+            )
+        );
+        let (_, policy) = own(&[("index.html", b"")], &sources).unwrap();
+        assert!(!policy.contains("https://"), "{policy}");
+    }
+
+    #[test]
+    fn the_accent_comes_after_the_style_and_colours_the_embedded_icon() {
+        let page: (&str, &[u8]) = ("maintenance.html", b"{{ style }} {{ icon }}");
+        let accent = [("MAINTENANCE_ACCENT", "#C00000")];
+        let (html, _) = own(&[page, ("style.css", b"a{}")], &accent).unwrap();
+        let (style, icon) = html.rsplit_once(' ').unwrap();
+        assert!(style.starts_with("a{}:root{--accent:#c00000;--on-accent:#ffffff}@media"), "{style}");
+        let icon = String::from_utf8(BASE64.decode(icon.split_once(',').unwrap().1).unwrap()).unwrap();
+        assert_eq!((icon.matches("#c00000").count(), icon.matches("#0b66c3").count()), (1, 0));
+        let (html, _) = own(&[page, ("icon.svg", b"#0b66c3"), ("style.css", b"a{}")], &accent).unwrap();
+        assert!(html.ends_with(&BASE64.encode("#0b66c3")), "one's own icon stays as it is");
+        let (html, _) = own(&[page, ("style.css", b"a{}")], &[]).unwrap();
+        assert!(html.starts_with("a{} "), "{html}");
     }
 }

@@ -1,48 +1,103 @@
-//! `PAGES_DIR`: the operator's own pages.
+//! `PAGES_DIR`: the operator's own pages and pictures, read whole or not at all.
 
-use std::{collections::BTreeMap, fs, io, path::Path};
+use std::{collections::BTreeMap, path::Path};
 
-use super::{FILES, PagesError};
-use crate::files::{self, ReadError};
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 
-/// A larger override is a mistake: it would be sent with every 503.
-const LARGEST_FILE: u64 = 1024 * 1024;
+use super::FILES;
+use crate::{
+    files::{self, ReadError},
+    generation::{self, Stamp},
+};
 
-/// Replaces texts by the files of `dir`; returns which, and the names that are no page's.
-pub(super) fn replace(
-    texts: &mut BTreeMap<&'static str, String>,
-    dir: &Path,
-) -> Result<(Vec<&'static str>, Vec<String>), PagesError> {
-    let of_dir = |error: io::Error| ReadError::from_io(dir, &error);
-    let (mut own, mut unknown) = (Vec::new(), Vec::new());
-    for entry in fs::read_dir(dir).map_err(of_dir)? {
-        let name = entry.map_err(of_dir)?.file_name();
-        let Some(page) = FILES.into_iter().find(|it| name == **it) else {
-            // A mounted ConfigMap has `..data` and the like.
-            unknown.extend(name.to_str().filter(|it| !it.starts_with('.')).map(str::to_owned));
-            continue;
-        };
-        let text = files::read(&dir.join(page), LARGEST_FILE)?;
-        texts.insert(page, text);
-        own.push(page);
-    }
-    unknown.sort_unstable();
-    Ok((own, unknown))
+/// A template is text, and pictures have room of their own.
+const LARGEST_TEMPLATE: u64 = 256 * 1024;
+/// What all pictures may have together.
+const LARGEST_PICTURES: u64 = 1024 * 1024;
+/// The text that stands for the logo where it is not seen.
+const LARGEST_ALT: u64 = 1024;
+
+/// The logo of the built-in page: the first of these that is there.
+const LOGOS: [&str; 3] = ["logo.svg", "logo.png", "logo.webp"];
+const LOGO_ALT: &str = "logo.txt";
+
+/// What `data_uri` takes, by how a name ends.
+const PICTURES: [(&str, &str); 11] = [
+    (".avif", "image/avif"),
+    (".gif", "image/gif"),
+    (".ico", "image/x-icon"),
+    (".jpeg", "image/jpeg"),
+    (".jpg", "image/jpeg"),
+    (".png", "image/png"),
+    (".svg", "image/svg+xml"),
+    (".webp", "image/webp"),
+    (".otf", "font/otf"),
+    (".woff", "font/woff"),
+    (".woff2", "font/woff2"),
+];
+
+/// What a directory holds.
+#[derive(Debug, Default)]
+pub(super) struct Own {
+    /// The texts of templates and of what is put into them, by the names of the files that they replace.
+    pub(super) texts: BTreeMap<&'static str, String>,
+    /// Pictures and fonts as `data:` URIs, by name.
+    pub(super) pictures: BTreeMap<String, String>,
+    /// What stands for the logo where it is not seen; may be empty.
+    pub(super) logo_alt: String,
+    /// Names that mean nothing, in order.
+    pub(super) unknown: Vec<String>,
 }
 
-#[cfg(test)]
-mod tests {
-    use std::process::Command;
+// === impl Own ===
 
-    use tempfile::TempDir;
-
-    use crate::pages::tests::filled;
-
-    #[test]
-    fn a_named_pipe_in_place_of_a_page_is_refused_by_name() {
-        let dir = TempDir::new().unwrap();
-        assert!(Command::new("mkfifo").arg(dir.path().join("index.html")).status().unwrap().success());
-        let error = filled(Some(dir.path()), &[]).unwrap_err().to_string();
-        assert!(error.ends_with("/index.html is not a regular file"), "{error}");
+impl Own {
+    /// Reads every file, all of one generation, with the stamp that it had before.
+    ///
+    /// # Errors
+    /// The directory or a file cannot be read, is no regular file or too large, or a text is not UTF-8.
+    pub(super) fn read(dir: &Path) -> Result<(Self, Stamp), ReadError> {
+        generation::read(dir, |dir| {
+            // Before, so that what changes meanwhile is read again.
+            let stamp = Stamp::of(dir)?;
+            Ok((Self::read_generation(dir)?, stamp))
+        })
     }
+
+    fn read_generation(dir: &Path) -> Result<Self, ReadError> {
+        let mut own = Self::default();
+        let mut left = LARGEST_PICTURES;
+        for name in generation::names(dir)? {
+            let path = dir.join(&name);
+            let Some(name) = name.to_str() else {
+                own.unknown.push(name.to_string_lossy().into_owned());
+                continue;
+            };
+            if let Some(file) = FILES.into_iter().find(|it| *it == name) {
+                own.texts.insert(file, files::read(&path, LARGEST_TEMPLATE)?);
+            } else if let Some(media_type) = media_type(name) {
+                let bytes = files::read_bytes(&path, LARGEST_PICTURES)?;
+                left = left.checked_sub(bytes.len() as u64).ok_or_else(|| {
+                    let why = format!("makes the pictures larger than {} KiB together", LARGEST_PICTURES / 1024);
+                    ReadError::new(&path, &why)
+                })?;
+                own.pictures.insert(name.to_owned(), format!("data:{media_type};base64,{}", BASE64.encode(bytes)));
+            } else if name == LOGO_ALT {
+                files::read(&path, LARGEST_ALT)?.trim().clone_into(&mut own.logo_alt);
+            } else {
+                own.unknown.push(name.to_owned());
+            }
+        }
+        Ok(own)
+    }
+
+    /// The logo as a `data:` URI, or nothing.
+    pub(super) fn logo(&self) -> &str {
+        LOGOS.into_iter().find_map(|name| self.pictures.get(name)).map_or("", String::as_str)
+    }
+}
+
+fn media_type(name: &str) -> Option<&'static str> {
+    let name = name.to_ascii_lowercase();
+    PICTURES.into_iter().find_map(|(end, media_type)| name.ends_with(end).then_some(media_type))
 }

@@ -16,7 +16,7 @@ use super::{
     PagesError,
     policy::{line_ends, policy},
 };
-use crate::ask::Coding;
+use crate::{ask::Coding, settings::Source};
 
 /// One page: its bytes and the headers that follow from them.
 #[derive(Debug)]
@@ -39,9 +39,9 @@ pub(crate) struct Body {
 // === impl Page ===
 
 impl Page {
-    pub(super) fn new(name: &str, html: &str) -> Result<Self, PagesError> {
+    pub(super) fn new(name: &str, html: &str, sources: &[Source]) -> Result<Self, PagesError> {
         let html = line_ends(html);
-        let policy = policy(name, &html)?;
+        let policy = policy(name, &html, sources)?;
         let hash = BASE64.encode(&Hash::hash(html.as_bytes())[..12]);
         let compressed =
             gzip(html.as_bytes()).map_err(|error| PagesError(format!("{name} cannot be compressed: {error}")))?;

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use hmac_sha256::Hash;
 
-use super::PagesError;
+use super::{MAINTENANCE, PagesError};
+use crate::settings::Source;
 
 /// A longer Content-Security-Policy is refused by clients, and by proxies in between.
 const LONGEST_POLICY: usize = 4096;
@@ -15,19 +16,31 @@ pub(super) fn line_ends(html: &str) -> String {
     html.replace("\r\n", "\n").replace('\r', "\n")
 }
 
-/// The strictest policy under which the page's own inline styles and scripts still work.
-pub(super) fn policy(name: &str, html: &str) -> Result<String, PagesError> {
-    let mut policy =
-        String::from("default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
+/// The strictest policy under which the page's own inline styles and scripts work, and what it loads from `sources`.
+///
+/// # Errors
+/// It would be too long.
+pub(super) fn policy(name: &str, html: &str, sources: &[Source]) -> Result<String, PagesError> {
+    let sources: String = sources.iter().map(|source| format!(" {source}")).collect();
+    let mut policy = format!("default-src 'none'; img-src data:{sources}; base-uri 'none'; form-action 'none'");
+    policy.push_str(match name {
+        // It asks whether maintenance is over, and an application that is embedded elsewhere shows it there.
+        MAINTENANCE => "; connect-src 'self'",
+        _ => "; frame-ancestors 'none'",
+    });
+    if !sources.is_empty() || html.contains("data:font/") {
+        policy.push_str(&format!("; font-src data:{sources}"));
+    }
     for (element, directive) in [("style", "style-src"), ("script", "script-src")] {
         let blocks: BTreeSet<_> = inline_blocks(html, element).collect();
-        let hashes: Vec<_> = blocks.into_iter().map(|block| BASE64.encode(Hash::hash(block.as_bytes()))).collect();
-        if !hashes.is_empty() {
-            policy.push_str(&format!("; {directive}"));
+        if blocks.is_empty() && sources.is_empty() {
+            continue;
         }
-        for hash in hashes {
-            policy.push_str(&format!(" 'sha256-{hash}'"));
+        policy.push_str(&format!("; {directive}"));
+        for block in blocks {
+            policy.push_str(&format!(" 'sha256-{}'", BASE64.encode(Hash::hash(block.as_bytes()))));
         }
+        policy.push_str(&sources);
     }
     if policy.len() > LONGEST_POLICY {
         return Err(PagesError(format!(

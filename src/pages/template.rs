@@ -1,6 +1,6 @@
 //! The templates, and how much work, room and stack they may take: a mistake in one is named, and never ends the process.
 
-use std::{io, thread};
+use std::{collections::BTreeMap, io, thread};
 
 use minijinja::{Environment, ErrorKind, UndefinedBehavior, Value, machinery::tokenize, syntax::SyntaxConfig};
 
@@ -25,8 +25,8 @@ pub(super) struct Templates(Environment<'static>);
 // === impl Templates ===
 
 impl Templates {
-    /// None yet.
-    pub(super) fn new() -> Self {
+    /// None yet, but `data_uri` knows these pictures: `data:` URIs by name.
+    pub(super) fn new(pictures: BTreeMap<String, String>) -> Self {
         let mut templates = Environment::new();
         templates.set_undefined_behavior(UndefinedBehavior::Strict);
         templates.set_fuel(Some(FUEL));
@@ -34,6 +34,13 @@ impl Templates {
         templates.set_debug(true);
         // It could hold itself, and printing it would never end.
         templates.remove_global("namespace");
+        let pictures: BTreeMap<_, _> =
+            pictures.into_iter().map(|(name, uri)| (name, Value::from_safe_string(uri))).collect();
+        templates.add_function("data_uri", move |name: &str| {
+            let known = pictures.get(name).cloned();
+            let what = || format!("PAGES_DIR has no picture {name:?}");
+            known.ok_or_else(|| minijinja::Error::new(ErrorKind::InvalidOperation, what()))
+        });
         Self(templates)
     }
 
@@ -63,8 +70,7 @@ impl Templates {
                 Err(PagesError(format!("{name} becomes larger than {} KiB", LARGEST_PAGE / 1024)))
             }
             Err(error) if error.kind() == ErrorKind::OutOfFuel => {
-                let line = error.line().unwrap_or(1);
-                Err(PagesError(format!("{name}:{line}: takes more than {FUEL} steps: expected shorter loops")))
+                Err(PagesError(format!("{}: takes more than {FUEL} steps: expected shorter loops", place(&error))))
             }
             rendered => {
                 rendered?;
@@ -103,19 +109,23 @@ impl io::Write for Bounded {
 // === impl PagesError ===
 
 impl From<minijinja::Error> for PagesError {
-    /// With file, line and column as far as they are known.
     fn from(error: minijinja::Error) -> Self {
-        let name = error.name().unwrap_or("a page");
-        let line = error.line().map_or_else(String::new, |line| format!(":{line}"));
-        let before = error.template_source().zip(error.range()).and_then(|(text, range)| text.get(..range.start));
-        let column = before.map_or_else(String::new, |before| {
-            let in_line = before.rsplit('\n').next().unwrap_or_default();
-            format!(":{}", in_line.chars().count() + 1)
-        });
         let what =
             error.detail().map_or_else(|| error.kind().to_string(), |detail| format!("{}: {detail}", error.kind()));
-        Self(format!("{name}{line}{column}: {what}"))
+        Self(format!("{}: {what}", place(&error)))
     }
+}
+
+/// File, line and column, as far as they are known.
+fn place(error: &minijinja::Error) -> String {
+    let name = error.name().unwrap_or("a page");
+    let line = error.line().map_or_else(String::new, |line| format!(":{line}"));
+    let before = error.template_source().zip(error.range()).and_then(|(text, range)| text.get(..range.start));
+    let column = before.map_or_else(String::new, |before| {
+        let in_line = before.rsplit('\n').next().unwrap_or_default();
+        format!(":{}", in_line.chars().count() + 1)
+    });
+    format!("{name}{line}{column}")
 }
 
 #[cfg(test)]
@@ -163,7 +173,7 @@ mod tests {
             // Just within the bound on tokens: refused or not, there is stack enough.
             let result = load(&format!("{before}{}{after}", link.repeat(count - 5)));
             assert!(result.as_ref().err().is_none_or(|error| error.starts_with("404.html:1:")), "{link}: {result:?}");
-            let error = load(&format!("{before}{}{after}", link.repeat(50_000))).unwrap_err();
+            let error = load(&format!("{before}{}{after}", link.repeat(12_000))).unwrap_err();
             assert!(error.starts_with("404.html has more than 10000 tokens: "), "{link}: {error}");
         }
         for text in loops {
@@ -175,7 +185,11 @@ mod tests {
     #[test]
     fn a_page_may_become_as_large_as_1_mib() {
         let dir = TempDir::new().unwrap();
-        fs::write(dir.path().join("index.html"), "x".repeat(LARGEST_PAGE - 4096) + "{{ title }}").unwrap();
+        fs::write(
+            dir.path().join("index.html"),
+            format!("{{% for _ in range(8) %}}{}{{% endfor %}}{{{{ title }}}}", "x".repeat(LARGEST_PAGE / 8 - 512)),
+        )
+        .unwrap();
         let fill = |title: usize| {
             let bodies = filled(Some(dir.path()), &[("MAINTENANCE_TITLE", &"x".repeat(title))]);
             bodies.map(|it| it.index.body(Coding::Identity).bytes.len()).map_err(|error| error.to_string())
@@ -189,6 +203,10 @@ mod tests {
             ("é\n  {{ titel }}", "404.html:2:6: undefined value: `titel` is undefined"),
             ("{% if %}", "404.html:1:7: syntax error: unexpected end of block"),
             ("{{ title|nothing }}", "404.html:1:10: unknown filter: filter nothing is unknown"),
+            (
+                "\n{% for i in range(100000) %}{% for j in range(9) %}{% endfor %}{% endfor %}",
+                "404.html:2: takes more than 100000 steps: expected shorter loops",
+            ),
             ("{{ 'abc", "404.html:1:8: syntax error: unexpected end of string"),
         ] {
             let dir = TempDir::new().unwrap();

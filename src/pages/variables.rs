@@ -1,18 +1,29 @@
 //! What templates are filled in with.
 
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use jiff::Timestamp;
 use minijinja::{Value, context};
 
 use super::{Facts, Pages};
-use crate::settings::Settings;
+use crate::settings::{Accent, Settings};
+
+/// The colour of the embedded icon, where no other is set.
+const BUILT_IN_BLUE: &str = "#0b66c3";
 
 impl Pages {
     /// The variables of every template.
     pub(super) fn variables(&self, settings: &Settings, facts: &Facts) -> Value {
+        let style = self.style.clone() + &settings.accent.map_or_else(String::new, Accent::style);
+        let icon = match (settings.accent, &self.icon) {
+            (Some(accent), (embedded, false)) => embedded.replace(BUILT_IN_BLUE, &accent.to_string()),
+            (_, (icon, _)) => icon.clone(),
+        };
         let mode = settings.maintenance_mode.is_on();
         context! {
-            style => self.style.clone(),
-            icon => self.icon.clone(),
+            style => Value::from_safe_string(style),
+            icon => Value::from_safe_string(format!("data:image/svg+xml;base64,{}", BASE64.encode(icon))),
+            logo => self.logo.clone(),
+            logo_alt => self.logo_alt.clone(),
             version => env!("CARGO_PKG_VERSION"),
             tier => settings.tier.as_str(),
             pod => facts.pod.clone(),

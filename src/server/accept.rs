@@ -38,10 +38,11 @@ pub(super) struct Port {
     slots: Arc<Slots>,
     connections: TaskTracker,
     draining: CancellationToken,
-    accepting: JoinHandle<()>,
+    /// One for each listener.
+    accepting: Vec<JoinHandle<()>>,
 }
 
-/// Accepts on one port.
+/// Accepts at one address.
 struct Accept<H> {
     serve: Serve<H>,
     draining: CancellationToken,
@@ -62,22 +63,28 @@ type Accepted = (TcpStream, SocketAddr);
 // === impl Port ===
 
 impl Port {
-    /// Begins to accept.
-    pub(super) fn open(listener: TcpListener, slots: Arc<Slots>, handler: impl Handler, log: &Log) -> Self {
+    /// Begins to accept at each listener; all share the slots.
+    pub(super) fn open(listeners: Vec<TcpListener>, slots: Arc<Slots>, handler: impl Handler, log: &Log) -> Self {
         let (connections, draining) = (TaskTracker::new(), CancellationToken::new());
         let serve = Serve { slots: slots.clone(), connections: connections.clone(), handler: Arc::new(handler) };
-        let accept = Accept { serve, draining: draining.clone(), log: log.clone(), pause: PAUSE };
-        Self { slots, connections, draining, accepting: tokio::spawn(accept.run(listener)) }
+        let accept = |listener| {
+            let (serve, draining, log) = (serve.clone(), draining.clone(), log.clone());
+            tokio::spawn(Accept { serve, draining, log, pause: PAUSE }.run(listener))
+        };
+        let accepting = listeners.into_iter().map(accept).collect();
+        Self { slots, connections, draining, accepting }
     }
 
-    /// Takes whoever waits to be accepted, closes the listener, and waits until each connection that has begun has its
+    /// Takes whoever waits to be accepted, closes the listeners, and waits until each connection that has begun has its
     /// answer, or until the deadline. Returns how many connections are left then.
     pub(super) async fn drain(self, deadline: Instant) -> usize {
         self.draining.cancel();
         self.slots.drain();
         let _ = timeout_at(deadline.into(), async {
-            // An error says that accepting has ended, which is what is waited for.
-            let _ = self.accepting.await;
+            for accepting in self.accepting {
+                // An error says that accepting has ended, which is what is waited for.
+                let _ = accepting.await;
+            }
             self.connections.close();
             self.connections.wait().await;
         })
@@ -257,7 +264,7 @@ mod tests {
         let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.local_addr().unwrap();
         let slots = Slots::new(2, crate::metrics::Connections::default());
-        let port = Port::open(listener, slots, Panics, &log());
+        let port = Port::open(vec![listener], slots, Panics, &log());
         let mut other = TcpStream::connect(address).await.unwrap();
         other.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
         let mut buffer = [0; 1024];
@@ -284,12 +291,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_waits_when_the_listener_closes_is_answered() {
+    async fn whoever_waits_when_the_listeners_close_is_answered() {
         for limit in [400, 100] {
-            let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
-            let clients = waiting(listener.local_addr().unwrap(), 300);
+            let listeners = ["127.0.0.1:0", "127.0.0.2:0"].map(|it| bind(it.parse().unwrap()).unwrap());
+            let clients: Vec<_> = listeners.iter().flat_map(|it| waiting(it.local_addr().unwrap(), 150)).collect();
             let slots = Slots::new(limit, crate::metrics::Connections::default());
-            let port = Port::open(listener, slots, Panics, &log());
+            let port = Port::open(listeners.into(), slots, Panics, &log());
             let answered = tokio::task::spawn_blocking(move || {
                 let answer = |mut client: std::net::TcpStream| {
                     let mut answer = String::new();
@@ -307,7 +314,7 @@ mod tests {
         let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.local_addr().unwrap();
         let slots = Slots::new(2, crate::metrics::Connections::default());
-        let port = Port::open(listener, slots, Panics, &log());
+        let port = Port::open(vec![listener], slots, Panics, &log());
         let come = move || {
             while let Ok(mut client) = std::net::TcpStream::connect(address) {
                 // One that is there when the listener closes may yet be lost, so that errors are none.
@@ -328,7 +335,7 @@ mod tests {
         let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.local_addr().unwrap();
         let slots = Slots::new(1, crate::metrics::Connections::default());
-        let port = Port::open(listener, slots.clone(), Panics, &log());
+        let port = Port::open(vec![listener], slots.clone(), Panics, &log());
         // One that is being answered: it makes no room.
         let held = slots.take().await;
         held.stalls();

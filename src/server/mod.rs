@@ -29,7 +29,7 @@ const MANAGEMENT_DRAIN: Duration = Duration::from_secs(1);
 /// Both ports, bound.
 #[derive(Debug)]
 pub struct Bound {
-    main: TcpListener,
+    main: Vec<TcpListener>,
     management: TcpListener,
     settings: Settings,
     shared: Arc<Shared>,
@@ -38,17 +38,15 @@ pub struct Bound {
 // === impl Bound ===
 
 impl Bound {
-    /// Binds both ports.
+    /// Binds both ports, the main one at each of its addresses.
     ///
     /// # Errors
-    /// One of them is in use or may not be bound.
+    /// An address is in use or may not be bound. Then none is.
     pub fn bind(settings: Settings, shared: Arc<Shared>) -> Result<Self, BindError> {
         let log = &shared.log;
-        let main = listen("LISTEN", settings.listen, log)?;
+        let main: Vec<_> = settings.listen.iter().map(|it| listen("LISTEN", *it, log)).collect::<Result<_, _>>()?;
         let management = listen("MANAGEMENT_LISTEN", settings.management_listen, log)?;
-        // Port 0 has become a real one.
-        let at = |listener: &TcpListener, asked| listener.local_addr().unwrap_or(asked);
-        let (main_at, management_at) = (at(&main, settings.listen), at(&management, settings.management_listen));
+        let (main_at, management_at) = (main.iter().map(at).collect::<Vec<_>>().join(","), at(&management));
         let tier = settings.tier;
         let message = format!("{VERSION}, {tier} tier: LISTEN is {main_at}, MANAGEMENT_LISTEN is {management_at}");
         log.event(Level::Info, &message);
@@ -56,7 +54,7 @@ impl Bound {
     }
 
     /// Serves until `shutdown` completes, then drains: for `SHUTDOWN_DELAY` new connections are still taken while
-    /// readiness fails and every answer closes its connection. Then the listener is emptied and closed, connections that
+    /// readiness fails and every answer closes its connection. Then the queues are emptied and closed, connections that
     /// idle are closed, and the others get `SHUTDOWN_TIMEOUT` for their answer. The management port closes last.
     pub async fn serve(self, shutdown: impl Future<Output = ()>) {
         let Self { main, management, settings, shared } = self;
@@ -64,7 +62,7 @@ impl Bound {
         let slots = Slots::new(settings.max_connections, shared.metrics.main.clone());
         let main = Port::open(main, slots, MainPort(shared.clone()), log);
         let slots = Slots::new(management_port::CONNECTIONS, shared.metrics.management.clone());
-        let management = Port::open(management, slots, ManagementPort(shared.clone()), log);
+        let management = Port::open(vec![management], slots, ManagementPort(shared.clone()), log);
 
         shutdown.await;
         shared.drain();
@@ -82,4 +80,9 @@ impl Bound {
         management.drain(deadline.min(Instant::now() + MANAGEMENT_DRAIN)).await;
         log.event(Level::Info, "ended");
     }
+}
+
+/// Where it listens: port 0 has become a real one.
+fn at(listener: &TcpListener) -> String {
+    listener.local_addr().map_or_else(|error| error.to_string(), |it| it.to_string())
 }

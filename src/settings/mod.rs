@@ -3,7 +3,9 @@
 //! A file beats a flag, a flag beats the environment, and that beats the default. White space around a
 //! value is trimmed, and an empty value is as if unset.
 
+mod addresses;
 mod directory;
+mod source;
 mod sources;
 mod table;
 
@@ -11,16 +13,17 @@ use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
 pub use self::{
     directory::{Files, read},
+    source::Source,
     sources::{Invalid, Origin, Sources},
     table::{MAINTENANCE_MODE, Setting, TABLE, find, help},
 };
-pub use crate::files::ReadError;
+pub use crate::{accent::Accent, admin_auth::Credentials, files::ReadError};
 
 /// Everything an operator can set, parsed. Made by [`Sources::resolve`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// Where users come in.
-    pub listen: SocketAddr,
+    /// Where users come in, at least one.
+    pub listen: Vec<SocketAddr>,
     /// Where the kubelet and Prometheus come in.
     pub management_listen: SocketAddr,
     /// Whom this server is for.
@@ -29,6 +32,8 @@ pub struct Settings {
     pub config_dir: Option<PathBuf>,
     /// The directory of pages that replace embedded ones.
     pub pages_dir: Option<PathBuf>,
+    /// Where an own maintenance page may load from.
+    pub pages_sources: Vec<Source>,
     /// What users are set to get.
     pub maintenance_mode: Switch,
     /// Whether this server is nothing but the page: in maintenance whatever `maintenance_mode` is, and without the
@@ -37,12 +42,16 @@ pub struct Settings {
     /// A path where users come in that tells a load balancer whether to send them here, in either mode. The admin tier
     /// has none, whatever is set.
     pub health_path: Option<String>,
+    /// Who may see the admin tier's pages; `None`: everybody, or this is not the admin tier.
+    pub credentials: Option<Credentials>,
     /// The heading of the maintenance page.
     pub title: String,
     /// What the maintenance page tells users.
     pub message: String,
     /// Whom users may ask; may be empty.
     pub contact: String,
+    /// The colour of the page's button, links and icon, where it is not the built-in blue.
+    pub accent: Option<Accent>,
     /// Seconds after which users may try again.
     pub retry_after: u32,
     /// How long new connections are still taken after SIGTERM.
@@ -93,17 +102,20 @@ impl Settings {
     fn blank() -> Self {
         let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
         Self {
-            listen: nowhere,
+            listen: Vec::new(),
             management_listen: nowhere,
             tier: Tier::User,
             config_dir: None,
             pages_dir: None,
+            pages_sources: Vec::new(),
             maintenance_mode: Switch::Off,
             standby: false,
             health_path: None,
+            credentials: None,
             title: String::new(),
             message: String::new(),
             contact: String::new(),
+            accent: None,
             retry_after: 0,
             shutdown_delay: Duration::ZERO,
             shutdown_timeout: Duration::ZERO,

@@ -3,12 +3,12 @@
 use std::{collections::BTreeMap, ffi::OsString, fmt, path::PathBuf};
 
 use super::{
-    Files, Settings, Tier,
-    table::{MAINTENANCE_MODE, Setting, TABLE, find},
+    Credentials, Files, Settings, Tier,
+    table::{ADMIN_PASSWORD, ADMIN_USER, MAINTENANCE_MODE, Setting, TABLE, find},
 };
 
 /// The sources that do not change while the server runs: flags and environment.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Sources {
     flags: BTreeMap<&'static str, String>,
     environment: BTreeMap<&'static str, String>,
@@ -114,7 +114,27 @@ impl Sources {
                 find("STANDBY").and_then(|it| self.ruling(it, files)).map_or(Origin::Default, |(_, origin)| origin);
             return Err(Invalid(format!("STANDBY \"true\" (from {origin}): expected false where TIER is admin")));
         }
+        settings.credentials = self.credentials(files)?.filter(|_| settings.tier == Tier::Admin);
         Ok(settings)
+    }
+
+    /// Both or none: a user without a password would let everybody in.
+    fn credentials(&self, files: &Files) -> Result<Option<Credentials>, Invalid> {
+        let ruling = |name| find(name).and_then(|it| self.ruling(it, files).map(|(text, origin)| (it, text, origin)));
+        match (ruling(ADMIN_USER), ruling(ADMIN_PASSWORD)) {
+            (Some((_, user, _)), Some((_, password, _))) => Ok(Some(Credentials::new(user, password))),
+            (Some((alone, text, origin)), None) | (None, Some((alone, text, origin))) => {
+                Err(Invalid::new(alone, origin, text))
+            }
+            (None, None) => Ok(None),
+        }
+    }
+}
+
+impl fmt::Debug for Sources {
+    /// The names alone: a value may be a secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.flags.keys()).entries(self.environment.keys()).finish()
     }
 }
 
@@ -161,7 +181,7 @@ mod tests {
     #[test]
     fn defaults_parse_and_are_the_documented_ones() {
         let settings = Sources::default().resolve(&Files::default()).unwrap();
-        assert_eq!(settings.listen.to_string(), "[::]:8080");
+        assert_eq!(settings.listen, ["[::]:8080".parse().unwrap()]);
         assert_eq!(settings.management_listen.to_string(), "[::]:9090");
         assert_eq!(settings.tier, Tier::User);
         assert_eq!(settings.maintenance_mode, Switch::Off);
@@ -202,10 +222,13 @@ mod tests {
             ("RETRY_AFTER", "0"),
             ("RETRY_AFTER", "31536001"),
             ("LISTEN", "8080"),
+            ("LISTEN", "[::]:8080,127.0.0.1:8080"),
             ("TIER", "users"),
             ("SHUTDOWN_DELAY", "10s"),
             ("MAX_CONNECTIONS", "-1"),
             ("LOG_FORMAT", "xml"),
+            ("MAINTENANCE_ACCENT", "#ffff00"),
+            ("PAGES_SOURCES", "https://a/b"),
             ("HEALTH_PATH", "/"),
             ("HEALTH_PATH", "lb"),
             ("HEALTH_PATH", "/lb?x"),
@@ -254,6 +277,35 @@ mod tests {
             "invalid STANDBY \"true\" (from the environment): expected false where TIER is admin"
         );
         assert!(environment(&[("TIER", "admin"), ("STANDBY", "false")]).resolve(&Files::default()).is_ok());
+    }
+
+    #[test]
+    fn a_user_and_a_password_come_together_and_are_the_admin_tiers() {
+        let resolve = |pairs: &[(&str, &str)]| environment(pairs).resolve(&Files::default()).map(|it| it.credentials);
+        let both = [("ADMIN_USER", "anna"), ("ADMIN_PASSWORD", " hunter2\n"), ("TIER", "admin")];
+        assert_eq!(resolve(&both), Ok(Some(Credentials::new("anna", "hunter2"))));
+        assert_eq!(resolve(&both[..2]), Ok(None), "the user tier asks nobody");
+        let user = "expected a name without a colon, and ADMIN_PASSWORD with it";
+        let password =
+            "invalid ADMIN_PASSWORD (from the environment, not shown): expected a password, and ADMIN_USER with it";
+        for (pairs, message) in [
+            (&both[..1], format!("invalid ADMIN_USER \"anna\" (from the environment): {user}")),
+            (&both[1..], password.into()),
+            (
+                &[("ADMIN_USER", "an:na"), both[1]],
+                format!("invalid ADMIN_USER \"an:na\" (from the environment): {user}"),
+            ),
+            (&[both[0], ("ADMIN_PASSWORD", "a\u{7f}b")], password.into()),
+            (
+                &[both[0], ("ADMIN_PASSWORD", " ")],
+                format!("invalid ADMIN_USER \"anna\" (from the environment): {user}"),
+            ),
+        ] {
+            assert_eq!(resolve(pairs).unwrap_err().to_string(), message);
+        }
+        assert_eq!(format!("{:?}", environment(&both[1..])), "[\"ADMIN_PASSWORD\", \"TIER\"]");
+        let error = Sources::default().with_flag("admin-password", "hunter2".into()).unwrap_err();
+        assert_eq!(error.to_string(), "invalid flag --admin-password: expected one that --help lists");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, net::SocketAddr, path::PathBuf, time::Duration};
 
-use super::{LogFormat, Settings, Switch, Tier};
+use super::{Accent, LogFormat, Settings, Source, Switch, Tier, addresses};
 
 /// One setting: how it is named, which values it takes, and how its text becomes a field of [`Settings`].
 pub struct Setting {
@@ -33,6 +33,10 @@ impl Setting {
 /// The setting that is the switch itself.
 pub const MAINTENANCE_MODE: &str = "MAINTENANCE_MODE";
 
+/// The settings that are credentials together: [`super::Sources::resolve`] puts them into one field.
+pub(super) const ADMIN_USER: &str = "ADMIN_USER";
+pub(super) const ADMIN_PASSWORD: &str = "ADMIN_PASSWORD";
+
 const SECONDS_A_YEAR: u32 = 31_536_000;
 
 /// Every setting, in the order in which they are parsed: `TIER` comes before what depends on it.
@@ -42,9 +46,9 @@ pub static TABLE: &[Setting] = &[
         default: Some("[::]:8080"),
         live: false,
         secret: false,
-        expected: "an IP address and a port, as in [::]:8080 or 127.0.0.1:8080",
+        expected: "an IP address and a port, as in [::]:8080, or several with commas between them, each once",
         help: "where users come in; [::] takes IPv4 too",
-        parse: |s, text| address(text).map(|it| s.listen = it),
+        parse: |s, text| addresses::parse(text).map(|it| s.listen = it),
     },
     Setting {
         name: "MANAGEMENT_LISTEN",
@@ -82,11 +86,22 @@ pub static TABLE: &[Setting] = &[
         live: false,
         secret: false,
         expected: "a directory that can be read",
-        help: "a directory whose files replace the embedded pages of the same names; read at start",
+        help: "a directory whose files replace the embedded pages of the same names, with their pictures and a logo; read \
+               again when they change",
         parse: |s, text| {
             s.pages_dir = Some(PathBuf::from(text));
             Some(())
         },
+    },
+    Setting {
+        name: "PAGES_SOURCES",
+        default: None,
+        live: false,
+        secret: false,
+        expected: "origins separated by spaces, each https:// and a host, which may begin with *. and end with a port, \
+                   and no path",
+        help: "where a maintenance.html of your own may load pictures, fonts, styles and scripts from",
+        parse: |s, text| Source::parse_all(text).map(|it| s.pages_sources = it),
     },
     Setting {
         name: MAINTENANCE_MODE,
@@ -151,6 +166,15 @@ pub static TABLE: &[Setting] = &[
         parse: |s, text| text_into(&mut s.contact, text),
     },
     Setting {
+        name: "MAINTENANCE_ACCENT",
+        default: None,
+        live: true,
+        secret: false,
+        expected: "a colour as #rrggbb, dark enough for a contrast of 4.5:1 to white",
+        help: "the colour of the page's button, links and icon; blue where it is unset",
+        parse: |s, text| Accent::parse(text).map(|it| s.accent = Some(it)),
+    },
+    Setting {
         name: "RETRY_AFTER",
         default: Some("300"),
         live: true,
@@ -158,6 +182,24 @@ pub static TABLE: &[Setting] = &[
         expected: "whole seconds from 1 to 31536000",
         help: "seconds after which users may try again",
         parse: |s, text| number(text, 1, SECONDS_A_YEAR).map(|it| s.retry_after = it),
+    },
+    Setting {
+        name: ADMIN_USER,
+        default: None,
+        live: false,
+        secret: false,
+        expected: "a name without a colon, and ADMIN_PASSWORD with it",
+        help: "who may see the admin tier's pages, by HTTP Basic; the probes need no credentials",
+        parse: |_, text| visible(text).filter(|it| !it.contains(':')).map(|_| ()),
+    },
+    Setting {
+        name: ADMIN_PASSWORD,
+        default: None,
+        live: false,
+        secret: true,
+        expected: "a password, and ADMIN_USER with it",
+        help: "the password of ADMIN_USER",
+        parse: |_, text| visible(text).map(|_| ()),
     },
     Setting {
         name: "SHUTDOWN_DELAY",
@@ -233,6 +275,11 @@ fn number(text: &str, least: u32, most: u32) -> Option<u32> {
 
 fn seconds(text: &str) -> Option<Duration> {
     number(text, 0, 3600).map(|it| Duration::from_secs(it.into()))
+}
+
+/// RFC 7617, 2: neither user nor password has control characters.
+fn visible(text: &str) -> Option<&str> {
+    Some(text).filter(|it| !it.contains(char::is_control))
 }
 
 fn path(text: &str) -> Option<String> {

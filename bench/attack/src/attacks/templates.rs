@@ -23,12 +23,13 @@ const MEMORY: u64 = 256_000_000;
 const ENOUGH: u64 = 1_000_000_000;
 /// The largest head that the clients of routers take.
 const HEAD: usize = 16 << 10;
-const MEBIBYTE: usize = 1 << 20;
+/// As large as the file of a page may be.
+const LARGEST: usize = 256 << 10;
 
 /// What a page does, and its text.
 fn pages() -> Vec<(String, String)> {
     let mut pages = Vec::new();
-    for size in [200_000, 1_000_000] {
+    for size in [100_000, LARGEST] {
         let mut chain = |what: &str, start: &str, part: &str, end: &str| {
             let text = format!("{start}{}{end}", part.repeat((size - start.len() - end.len()) / part.len()));
             pages.push((format!("{what}, {} kB", size / 1000), text));
@@ -50,22 +51,22 @@ fn pages() -> Vec<(String, String)> {
         ("nested if", "{% if 1 %}", "{% endif %}", ("", "x", "")),
         ("nested for", "{% for a in [1] %}", "{% endfor %}", ("", "x", "")),
     ] {
-        let number = 1_000_000 / (open.len() + close.len());
+        let number = (LARGEST - 16) / (open.len() + close.len());
         let text = [around.0, &open.repeat(number), around.1, &close.repeat(number), around.2].concat();
-        pages.push((format!("{what}, 1 MB"), text));
+        pages.push((format!("{what}, 256 KiB"), text));
     }
     let loops = |depth: usize, body: &str| {
         format!("{}{body}{}", "{% for a in range(10000) %}".repeat(depth), "{% endfor %}".repeat(depth))
     };
     let mut styles = String::new();
-    for number in 0..40_000 {
+    for number in 0..10_000 {
         // Writing to a String cannot fail.
         let _ = write!(styles, "<style>a{number}{{}}</style>");
     }
     for (what, text) in [
         ("four loops in one another", loops(4, "")),
         ("a loop that writes 10 GB", loops(2, &"x".repeat(100))),
-        ("40,000 style blocks", styles),
+        ("10,000 style blocks", styles),
         ("a macro that calls itself", "{% macro f(n) %}{{ f(n) }}{{ f(n) }}{% endmacro %}{{ f(1) }}".into()),
         ("a page that includes itself", "{% include 'maintenance.html' %}".into()),
         ("a page that extends itself", "{% extends 'maintenance.html' %}".into()),
@@ -81,8 +82,9 @@ fn pages() -> Vec<(String, String)> {
         ),
         ("an indent without end", "{{ 'a\\nb'|indent(2000000000) }}".into()),
         ("a format without end", "{{ '%2000000000d'|format(1) }}".into()),
-        ("a page of 1 MiB", "x".repeat(MEBIBYTE)),
-        ("a page of more than 1 MiB", "x".repeat(MEBIBYTE + 1)),
+        ("a file of 256 KiB", "x".repeat(LARGEST)),
+        ("a file of more than 256 KiB", "x".repeat(LARGEST + 1)),
+        ("a page of more than 1 MiB", format!("{{% for a in range(5) %}}{}{{% endfor %}}", "x".repeat(LARGEST - 100))),
         ("a mistake in the middle", "{{ 1 +".into()),
     ] {
         pages.push((what.to_owned(), text));
@@ -96,7 +98,7 @@ pub(super) async fn attack(binary: &Binary) -> Outcome<Report> {
         NAME,
         format!(
             "{} own maintenance.html, each with a new server: chains and nests of every kind as long as a page may be, loops \
-             in loops, output without end, 40,000 style blocks",
+             in loops, output without end, 10,000 style blocks",
             pages.len()
         ),
     );
