@@ -10,8 +10,10 @@
   if (time) try {
     const base = tag => tag.split('-')[0], page = document.documentElement.lang;
     const reader = navigator.languages.find(tag => base(tag) == base(page)) || page;
+    const year = date => new Date(date).getFullYear();
     time.textContent = new Intl.DateTimeFormat(reader, {
-      weekday: 'long', day: 'numeric', month: 'long', hour: 'numeric', minute: '2-digit', timeZoneName: 'short'
+      weekday: 'long', day: 'numeric', month: 'long', year: year(end) == year(Date.now()) ? undefined : 'numeric',
+      hour: 'numeric', minute: '2-digit', timeZoneName: 'short'
     }).format(end);
   } catch {}
 
