@@ -9,10 +9,10 @@ const END = '2099-12-02T07:00:00+01:00';
 const LANGUAGES = readdirSync(new URL('../../static/locales', import.meta.url)).map(name => name.replace('.txt', ''));
 
 for (const [locale, timezoneId, language, direction, text] of [
-  ['en-GB', 'Europe/Berlin', 'en', 'ltr', 'We expect to be back by Wednesday 2 December 2099 at 07:00 CET.'],
-  ['en-US', 'America/Los_Angeles', 'en', 'ltr', 'We expect to be back by Tuesday, December 1, 2099 at 10:00 PM PST.'],
-  ['fr-CA', 'America/Toronto', 'fr', 'ltr', 'Retour prévu : mercredi 2 décembre 2099 à 1 h 00 HNE'],
-  ['ar-EG', 'Africa/Cairo', 'ar', 'rtl', 'الموعد المتوقع للعودة: الأربعاء، ٢ ديسمبر ٢٠٩٩ في ٨:٠٠ ص غرينتش+٢'],
+  ['en-GB', 'Europe/Berlin', 'en', 'ltr', /^We expect to be back by Wednesday,? 2 December 2099 at 07:00 CET\.$/],
+  ['en-US', 'America/Los_Angeles', 'en', 'ltr', /^We expect to be back by Tuesday, December 1, 2099 at 10:00 PM PST\.$/],
+  ['fr-CA', 'America/Toronto', 'fr', 'ltr', /^Retour prévu : mercredi 2 décembre 2099 à 0?1 h 00 HNE$/],
+  ['ar-EG', 'Africa/Cairo', 'ar', 'rtl', /^الموعد المتوقع للعودة: الأربعاء، ٢ ديسمبر ٢٠٩٩ في ٨:٠٠ ص غرينتش\+٢$/],
 ]) {
   test(`a reader in ${timezoneId} with ${locale} reads the end in that zone and language`, async t => {
     const server = await serve(t, { MAINTENANCE_UNTIL: END });
@@ -21,8 +21,8 @@ for (const [locale, timezoneId, language, direction, text] of [
     const html = page.locator('html');
     assert.deepEqual([await html.getAttribute('lang'), await html.getAttribute('dir')], [language, direction]);
     const sentence = page.getByRole('status');
-    // Versions of a browser differ in which spaces they use.
-    assert.equal((await sentence.textContent()).replace(/\s/g, ' '), text);
+    // Versions of a browser differ in commas and in which spaces they use.
+    assert.match((await sentence.textContent()).replace(/\s/g, ' '), text);
     assert.equal(await sentence.locator('time').getAttribute('datetime'), '2099-12-02T06:00:00Z');
   });
 }
@@ -49,13 +49,13 @@ test('an end that passes while the page is open is taken back', async t => {
   assert.equal(await page.locator('time').count(), 0);
 });
 
-test('a text in another language than the page is marked', async t => {
-  const server = await serve(t, { 'MAINTENANCE_TITLE': 'Moving house', 'MAINTENANCE_TITLE.tlh': 'naDev vo’', MAINTENANCE_LANGUAGE: 'en' });
-  const page = await tab(t, { locale: 'tlh' });
+test('what is not in the language of the page is marked', async t => {
+  const server = await serve(t, { MAINTENANCE_TITLE: 'Moving house', 'MAINTENANCE_TITLE.cy': 'Yn symud tŷ' });
+  const page = await tab(t, { locale: 'cy' });
   await page.goto(server.url);
-  assert.equal(await page.locator('html').getAttribute('lang'), 'tlh');
-  assert.equal(await page.locator('h1').getAttribute('lang'), null);
-  assert.equal(await page.locator('h1 + p').getAttribute('lang'), 'en');
+  const lang = selector => page.locator(selector).getAttribute('lang');
+  assert.equal(await page.locator('h1').textContent(), 'Yn symud tŷ');
+  assert.deepEqual([await lang('html'), await lang('h1'), await lang('h1 + p'), await lang('main div')], ['cy', null, 'en', 'en']);
 });
 
 for (const language of LANGUAGES) {
