@@ -128,6 +128,20 @@ helm_of() {
   echo "$bin/$built"
 }
 
+# browser_ready: what the tests of tests/browser need: the built server in SERVER, a browser in BROWSER, and their packages.
+browser_ready() {
+  local name
+  command -v npm >/dev/null || debian npm
+  command -v npm >/dev/null || die "the browser's tests need Node.js 18 or newer and npm: https://nodejs.org/"
+  for name in chromium google-chrome; do command -v "$name" >/dev/null && break; done || debian chromium
+  BROWSER=$(command -v chromium || command -v google-chrome) || die "the browser's tests need chromium, or google-chrome"
+  installed "$tools/../../tests/browser/node_modules" "$tools/../../tests/browser/package-lock.json" \
+    npm ci --prefix "$tools/../../tests/browser" --silent --no-audit --no-fund --ignore-scripts
+  cargo build --locked || die "the server could not be built"
+  SERVER=$(realpath "${CARGO_TARGET_DIR:-target}/debug/maintenance-mode")
+  export BROWSER SERVER
+}
+
 # module MODULE PATH: the folder of a Go module that ci/tools/MODULE pins.
 module() {
   command -v go >/dev/null || die "what $2 has needs Go: https://go.dev/doc/install"
