@@ -5,7 +5,6 @@
 //! read starts over, and no read mixes two generations.
 
 use std::{
-    collections::BTreeMap,
     ffi::OsString,
     fs, io,
     os::unix::{ffi::OsStrExt as _, fs::MetadataExt as _},
@@ -22,8 +21,8 @@ const TRIES: usize = 5;
 pub(crate) struct Stamp {
     /// The directory that holds the files.
     generation: PathBuf,
-    /// By name; `None` is a link that leads nowhere.
-    files: BTreeMap<OsString, Option<FileStamp>>,
+    /// In the order of their names; `None` is a link that leads nowhere.
+    files: Vec<(OsString, Option<FileStamp>)>,
 }
 
 /// The same of one file.
@@ -82,7 +81,7 @@ impl Stamp {
     /// # Errors
     /// It cannot be read.
     pub(crate) fn of(generation: &Path) -> Result<Self, ReadError> {
-        let mut files = BTreeMap::new();
+        let mut files = Vec::new();
         for name in names(generation)? {
             let path = generation.join(&name);
             let stamp = match fs::metadata(&path) {
@@ -95,7 +94,7 @@ impl Stamp {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => None,
                 Err(error) => return Err(ReadError::from_io(&path, &error)),
             };
-            files.insert(name, stamp);
+            files.push((name, stamp));
         }
         Ok(Self { generation: generation.to_owned(), files })
     }

@@ -12,9 +12,9 @@ const MOST: usize = 20;
 /// As many characters of an address as a line repeats.
 const SHOWN: usize = 100;
 
-/// What is blocked: what to do, by page and address.
+/// What is blocked, as a sentence, and what to do.
 #[derive(Debug, Default)]
-pub(super) struct Blocked(BTreeMap<(String, String), String>);
+pub(super) struct Blocked(BTreeMap<String, String>);
 
 /// What is linked to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,14 +100,13 @@ impl Blocked {
         if shown.len() < url.trim().len() {
             shown.push_str("...");
         }
-        self.0.insert((name.to_owned(), shown), what);
+        self.0.insert(format!("{name} links to {shown:?}, which its policy will block"), what);
     }
 
     /// A sentence for each, [`MOST`] at most.
     pub(super) fn warnings(self) -> Vec<String> {
         let total = self.0.len();
-        let sentence = |((name, url), what)| format!("{name} links to {url:?}, which its policy will block: {what}");
-        let mut warnings: Vec<_> = self.0.into_iter().map(sentence).collect();
+        let mut warnings: Vec<_> = self.0.into_iter().map(|(that, what)| format!("{that}: {what}")).collect();
         if total > MOST {
             warnings.truncate(MOST - 1);
             warnings.push(format!("{} more links will be blocked", total - warnings.len()));

@@ -110,7 +110,7 @@ impl Pages {
         };
         let ((style, own_style), icon) = (text(STYLE)?, text(ICON)?);
         let texts = PAGES.map(|name| text(name).map(|text| (name, text)));
-        let logo = Value::from_safe_string(own.logo().to_owned());
+        let logo = own.logo();
         let mut templates = Templates::new(own.pictures);
         let mut own_pages = Vec::new();
         for text in texts {

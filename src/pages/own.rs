@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, path::Path};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+use minijinja::Value;
 
 use super::FILES;
 use crate::{
@@ -41,8 +42,8 @@ const PICTURES: [(&str, &str); 11] = [
 pub(super) struct Own {
     /// The texts of templates and of what is put into them, by the names of the files that they replace.
     pub(super) texts: BTreeMap<&'static str, String>,
-    /// Pictures and fonts as `data:` URIs, by name.
-    pub(super) pictures: BTreeMap<String, String>,
+    /// Pictures and fonts as `data:` URIs, by name. A page that names one more than once shares it.
+    pub(super) pictures: BTreeMap<String, Value>,
     /// What stands for the logo where it is not seen; may be empty.
     pub(super) logo_alt: String,
     /// Names that mean nothing, in order.
@@ -81,7 +82,8 @@ impl Own {
                     let why = format!("makes the pictures larger than {} KiB together", LARGEST_PICTURES / 1024);
                     ReadError::new(&path, &why)
                 })?;
-                own.pictures.insert(name.to_owned(), format!("data:{media_type};base64,{}", BASE64.encode(bytes)));
+                let uri = format!("data:{media_type};base64,{}", BASE64.encode(bytes));
+                own.pictures.insert(name.to_owned(), Value::from_safe_string(uri));
             } else if name == LOGO_ALT {
                 files::read(&path, LARGEST_ALT)?.trim().clone_into(&mut own.logo_alt);
             } else {
@@ -92,8 +94,8 @@ impl Own {
     }
 
     /// The logo as a `data:` URI, or nothing.
-    pub(super) fn logo(&self) -> &str {
-        LOGOS.into_iter().find_map(|name| self.pictures.get(name)).map_or("", String::as_str)
+    pub(super) fn logo(&self) -> Value {
+        LOGOS.into_iter().find_map(|name| self.pictures.get(name)).cloned().unwrap_or_else(|| Value::from(""))
     }
 }
 

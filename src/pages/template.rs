@@ -26,7 +26,7 @@ pub(super) struct Templates(Environment<'static>);
 
 impl Templates {
     /// None yet, but `data_uri` knows these pictures: `data:` URIs by name.
-    pub(super) fn new(pictures: BTreeMap<String, String>) -> Self {
+    pub(super) fn new(pictures: BTreeMap<String, Value>) -> Self {
         let mut templates = Environment::new();
         templates.set_undefined_behavior(UndefinedBehavior::Strict);
         templates.set_fuel(Some(FUEL));
@@ -34,11 +34,9 @@ impl Templates {
         templates.set_debug(true);
         // It could hold itself, and printing it would never end.
         templates.remove_global("namespace");
-        let pictures: BTreeMap<_, _> =
-            pictures.into_iter().map(|(name, uri)| (name, Value::from_safe_string(uri))).collect();
         templates.add_function("data_uri", move |name: &str| {
-            let known = pictures.get(name).cloned();
             let what = || format!("PAGES_DIR has no picture {name:?}");
+            let known = pictures.get(name).cloned();
             known.ok_or_else(|| minijinja::Error::new(ErrorKind::InvalidOperation, what()))
         });
         Self(templates)
