@@ -50,6 +50,7 @@ impl Handler for MainPort {
                     forwarded_for: request.headers().get_all(X_FORWARDED_FOR),
                     method: request.method(),
                     path: request.uri().path(),
+                    version: request.version(),
                     status: answer.status().as_u16(),
                     bytes: if request.method() == Method::HEAD { 0 } else { answer.length() as u64 },
                     duration,

@@ -195,7 +195,7 @@ impl Write for Sink {
 mod tests {
     use std::net::IpAddr;
 
-    use http::{HeaderMap, Method};
+    use http::{HeaderMap, Method, Version};
 
     use super::*;
     use crate::settings::Tier;
@@ -233,6 +233,7 @@ mod tests {
             forwarded_for: headers.get_all("x-forwarded-for"),
             method: &Method::GET,
             path: "/",
+            version: Version::HTTP_11,
             status: 503,
             bytes: 12,
             duration: Duration::ZERO,
