@@ -250,7 +250,7 @@ const PLAIN: [bool; 256] = {
 /// A text as JSON writes it between quotes. Every character that cannot be seen is escaped, whether it controls, formats,
 /// separates or means nothing yet: none may reorder or hide what a terminal shows. So are marks that would join with the
 /// character before them.
-fn push_escaped(line: &mut String, text: &str) {
+pub(crate) fn push_escaped(line: &mut String, text: &str) {
     let mut rest = text;
     // A byte that is not plain begins a character, as all before it are ASCII.
     while let Some(at) = rest.bytes().position(|byte| !PLAIN[usize::from(byte)]) {

@@ -18,6 +18,7 @@ use prometheus_client::metrics::counter::Counter;
 use tokio::sync::mpsc;
 
 pub use self::line::Access;
+pub(crate) use self::line::push_escaped;
 use crate::settings::LogFormat;
 
 /// Lines that may wait for the writer.
