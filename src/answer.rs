@@ -6,17 +6,31 @@ use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue, Response, StatusCode,
     header::{
-        ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderName,
+        ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
+        ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ALLOW, CACHE_CONTROL,
+        CONNECTION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderName,
         RETRY_AFTER, VARY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
     },
 };
 use http_body_util::Full;
 use httpdate::HttpDate;
 
-use crate::{ask::Coding, pages::Page};
+use crate::{
+    cors::Sharing,
+    negotiate::{Coding, Media},
+    pages::{Html, Page, Sent},
+    until::RetryAfter,
+};
 
 /// Marks a 503 as ours, so that it can be told from a router's.
 pub(crate) const MARKER: HeaderName = HeaderName::from_static("maintenance-mode");
+
+const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
+const GRPC_RETRY_PUSHBACK_MS: HeaderName = HeaderName::from_static("grpc-retry-pushback-ms");
+
+/// What scripts of other sites may read, beside the few headers that they always may.
+const EXPOSED: &str = "Retry-After, Maintenance-Mode, Content-Language, grpc-status, grpc-message";
 
 const METHOD_NOT_ALLOWED: &str = "405 method not allowed\n";
 const UNAUTHORIZED: &str = "401 unauthorized\n";
@@ -57,12 +71,26 @@ pub(crate) enum Answer<'s> {
     },
     /// Maintenance: 503 with the page and the marker.
     Maintenance {
-        /// The page.
-        page: &'s Page,
-        /// The content coding it is sent in.
-        coding: Coding,
+        /// What is sent of the page.
+        sent: Sent<'s>,
         /// Seconds after which to try again.
-        retry_after: &'s HeaderValue,
+        retry_after: RetryAfter,
+    },
+    /// Maintenance, for a gRPC call: 200 with the marker, and UNAVAILABLE in the headers.
+    Call {
+        /// The type that the call knows.
+        content_type: &'static str,
+        /// What it is told.
+        message: &'s HeaderValue,
+        /// Seconds after which to try again.
+        retry_after: RetryAfter,
+    },
+    /// What a browser asks before a request from another site that is allowed: 204.
+    Preflight {
+        /// The method that it asks for.
+        method: Option<HeaderValue>,
+        /// The headers that it asks for.
+        headers: Option<HeaderValue>,
     },
     /// What a probe says: 200 or 503.
     Probe {
@@ -109,22 +137,23 @@ impl Answer<'_> {
             Self::Page { status, .. } => *status,
             Self::NotModified { .. } => StatusCode::NOT_MODIFIED,
             Self::Maintenance { .. } | Self::Probe { ok: false, .. } => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Probe { ok: true, .. } | Self::Metrics(_) => StatusCode::OK,
+            Self::Probe { ok: true, .. } | Self::Metrics(_) | Self::Call { .. } => StatusCode::OK,
             Self::ProbeMethodNotAllowed | Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Unauthorized { .. } => StatusCode::UNAUTHORIZED,
             Self::BadRequest => StatusCode::BAD_REQUEST,
-            Self::Options(_) => StatusCode::NO_CONTENT,
+            Self::Options(_) | Self::Preflight { .. } => StatusCode::NO_CONTENT,
             Self::NotFound => StatusCode::NOT_FOUND,
         }
     }
 
     /// The body's bytes.
     #[must_use]
-    pub(crate) const fn length(&self) -> usize {
+    pub(crate) fn length(&self) -> usize {
         match self {
-            Self::Page { page, coding, .. } | Self::Maintenance { page, coding, .. } => page.body(*coding).bytes.len(),
+            Self::Page { page, coding, .. } => page.html.bytes(*coding).len(),
+            Self::Maintenance { sent, .. } => sent.bytes().len(),
             Self::Probe { text, .. } | Self::Metrics(text) => text.len(),
-            Self::NotModified { .. } | Self::Options(_) => 0,
+            Self::NotModified { .. } | Self::Options(_) | Self::Call { .. } | Self::Preflight { .. } => 0,
             Self::ProbeMethodNotAllowed | Self::MethodNotAllowed(_) => METHOD_NOT_ALLOWED.len(),
             Self::Unauthorized { .. } => UNAUTHORIZED.len(),
             Self::BadRequest => BAD_REQUEST.len(),
@@ -138,15 +167,36 @@ impl Answer<'_> {
         matches!(self, Self::Probe { .. } | Self::ProbeMethodNotAllowed)
     }
 
-    /// The response, in the map of the request's headers, which need no room any more. `closing` says
-    /// `Connection: close`.
+    /// The response, in the map of the request's headers, which need no room any more. `sharing` says who may read it,
+    /// and `closing` says `Connection: close`.
     #[must_use]
-    pub(crate) fn into_response(self, mut headers: HeaderMap, closing: bool) -> Response<Full<Bytes>> {
-        let status = self.status();
-        headers.clear();
-        // Room for all at once, hyper's own too: a map that grows is moved.
-        headers.reserve(HEADERS);
-        let body = self.fill(&mut headers);
+    pub(crate) fn into_response(
+        self,
+        mut headers: HeaderMap,
+        sharing: Sharing,
+        closing: bool,
+    ) -> Response<Full<Bytes>> {
+        let (status, vary) = (self.status(), self.vary(&sharing));
+        let is_preflight = matches!(self, Self::Preflight { .. });
+        let body = match self {
+            Self::Maintenance { sent, retry_after } if sent.media == Media::Html => {
+                headers = sent.head().clone();
+                fill_retry_after(&mut headers, retry_after);
+                sent.bytes().clone()
+            }
+            answer => {
+                headers.clear();
+                // Room for all at once, hyper's own too: a map that grows is moved.
+                headers.reserve(HEADERS);
+                if let Some(vary) = vary {
+                    headers.insert(VARY, HeaderValue::from_static(vary));
+                }
+                answer.fill(&mut headers)
+            }
+        };
+        if sharing.is_allowed() {
+            share(&mut headers, sharing, is_preflight);
+        }
         let mut response = Response::new(Full::new(body));
         *response.status_mut() = status;
         *response.headers_mut() = headers;
@@ -156,25 +206,59 @@ impl Answer<'_> {
         response
     }
 
-    /// Puts the headers in and gives the body.
+    /// The headers of a request on which the answer depends.
+    const fn vary(&self, sharing: &Sharing) -> Option<&'static str> {
+        let by_origin = !matches!(sharing, Sharing::Off);
+        match self {
+            Self::Maintenance { .. } => Some(vary_of_page(by_origin)),
+            Self::Page { .. } | Self::NotModified { .. } if by_origin => Some("Accept-Encoding, Origin"),
+            Self::Page { .. } | Self::NotModified { .. } => Some("Accept-Encoding"),
+            Self::Preflight { .. } => Some("Origin, Access-Control-Request-Method, Access-Control-Request-Headers"),
+            _ if by_origin => Some("Origin"),
+            _ => None,
+        }
+    }
+
+    /// Puts the headers in, but for those that say who may read the answer, and gives the body.
     fn fill(self, headers: &mut HeaderMap) -> Bytes {
         match self {
             Self::Page { status, page, coding, caching } => {
                 if status == StatusCode::OK {
-                    headers.insert(ETAG, page.body(coding).etag.clone());
+                    headers.insert(ETAG, page.etag(coding).clone());
                 }
-                fill_page(headers, page, coding, caching)
+                fill_html(headers, &page.html, coding, caching)
             }
             Self::NotModified { page, coding, caching } => {
                 headers.insert(CACHE_CONTROL, caching.header());
-                headers.insert(VARY, const { HeaderValue::from_static("Accept-Encoding") });
-                headers.insert(ETAG, page.body(coding).etag.clone());
+                headers.insert(ETAG, page.etag(coding).clone());
                 Bytes::new()
             }
-            Self::Maintenance { page, coding, retry_after } => {
-                headers.insert(RETRY_AFTER, retry_after.clone());
-                headers.insert(MARKER, const { HeaderValue::from_static("on") });
-                fill_page(headers, page, coding, Caching::Never)
+            Self::Maintenance { sent, retry_after } => {
+                fill_marker(headers);
+                fill_retry_after(headers, retry_after);
+                headers.insert(CONTENT_LANGUAGE, sent.page.content_language.clone());
+                let body = fill_text(headers, sent.bytes().clone(), Caching::Never);
+                headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type(sent.media)));
+                body
+            }
+            Self::Call { content_type, message, retry_after } => {
+                fill_marker(headers);
+                fill_retry_after(headers, retry_after);
+                headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+                headers.insert(CACHE_CONTROL, Caching::Never.header());
+                headers.insert(GRPC_STATUS, const { HeaderValue::from_static("14") });
+                headers.insert(GRPC_MESSAGE, message.clone());
+                // The call fails at once. With a time here clients would wait for it, and end by their own deadline.
+                headers.insert(GRPC_RETRY_PUSHBACK_MS, const { HeaderValue::from_static("-1") });
+                Bytes::new()
+            }
+            Self::Preflight { method, headers: asked } => {
+                headers.extend(method.map(|it| (ACCESS_CONTROL_ALLOW_METHODS, it)));
+                headers.extend(asked.map(|it| (ACCESS_CONTROL_ALLOW_HEADERS, it)));
+                // No permission outlives the window.
+                headers.insert(ACCESS_CONTROL_MAX_AGE, const { HeaderValue::from_static("0") });
+                headers.insert(CACHE_CONTROL, Caching::Never.header());
+                Bytes::new()
             }
             Self::Probe { text, .. } => fill_text(headers, text, Caching::Never),
             Self::Metrics(text) => {
@@ -229,16 +313,79 @@ fn fill_text(headers: &mut HeaderMap, text: impl Into<Bytes>, caching: Caching) 
     text.into()
 }
 
-fn fill_page(headers: &mut HeaderMap, page: &Page, coding: Coding, caching: Caching) -> Bytes {
-    headers.insert(CONTENT_TYPE, const { HeaderValue::from_static("text/html; charset=utf-8") });
+fn fill_html(headers: &mut HeaderMap, html: &Html, coding: Coding, caching: Caching) -> Bytes {
+    headers.insert(CONTENT_TYPE, const { HeaderValue::from_static(content_type(Media::Html)) });
     headers.insert(X_CONTENT_TYPE_OPTIONS, const { HeaderValue::from_static("nosniff") });
-    headers.insert(CONTENT_SECURITY_POLICY, page.policy.clone());
+    headers.insert(CONTENT_SECURITY_POLICY, html.policy.clone());
     headers.insert(CACHE_CONTROL, caching.header());
-    headers.insert(VARY, const { HeaderValue::from_static("Accept-Encoding") });
-    if coding == Coding::Gzip {
+    if html.coding(coding) == Coding::Gzip {
         headers.insert(CONTENT_ENCODING, const { HeaderValue::from_static("gzip") });
     }
-    page.body(coding).bytes.clone()
+    html.bytes(coding).clone()
+}
+
+/// The headers of the maintenance page in HTML, but for those that are not the same for all who get it. They are made with the
+/// page: to copy them takes a third of the instructions of putting them in one by one.
+#[must_use]
+pub(crate) fn page_head(html: &Html, coding: Coding, language: &HeaderValue, by_origin: bool) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(HEADERS);
+    // Its place.
+    headers.insert(RETRY_AFTER, const { HeaderValue::from_static("0") });
+    fill_marker(&mut headers);
+    headers.insert(CONTENT_LANGUAGE, language.clone());
+    headers.insert(VARY, HeaderValue::from_static(vary_of_page(by_origin)));
+    let _ = fill_html(&mut headers, html, coding, Caching::Never);
+    headers
+}
+
+/// On what the maintenance page depends.
+const fn vary_of_page(by_origin: bool) -> &'static str {
+    if by_origin {
+        "Accept, Accept-Language, Accept-Encoding, Origin"
+    } else {
+        "Accept, Accept-Language, Accept-Encoding"
+    }
+}
+
+/// Marks an answer as one of maintenance.
+fn fill_marker(headers: &mut HeaderMap) {
+    headers.insert(MARKER, const { HeaderValue::from_static("on") });
+}
+
+/// Draws when to try again.
+fn fill_retry_after(headers: &mut HeaderMap, RetryAfter { least, spread }: RetryAfter) {
+    let mut digits = itoa::Buffer::new();
+    // Digits are a header value, and `from_str` makes one in half the instructions of `from`.
+    if let Ok(seconds) = HeaderValue::from_str(digits.format(least + fastrand::u32(0..=spread))) {
+        headers.insert(RETRY_AFTER, seconds);
+    }
+}
+
+/// Lets another site's scripts read the answer.
+fn share(headers: &mut HeaderMap, sharing: Sharing, is_preflight: bool) {
+    let origin = if let Sharing::Origin(origin) = sharing {
+        headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, const { HeaderValue::from_static("true") });
+        origin
+    } else {
+        const { HeaderValue::from_static("*") }
+    };
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    if !is_preflight {
+        headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, const { HeaderValue::from_static(EXPOSED) });
+    }
+}
+
+/// `Content-Type`. JSON has one encoding, and the XML names its own where the type is no text.
+const fn content_type(media: Media) -> &'static str {
+    match media {
+        Media::Html => "text/html; charset=utf-8",
+        Media::Json => "application/json",
+        Media::ProblemJson => "application/problem+json",
+        Media::Xml => "application/xml",
+        Media::TextXml => "text/xml; charset=utf-8",
+        Media::ProblemXml => "application/problem+xml",
+        Media::Text => "text/plain; charset=utf-8",
+    }
 }
 
 // === impl Caching ===

@@ -5,8 +5,13 @@ use std::net::Ipv6Addr;
 
 use http::{
     HeaderMap, HeaderValue, Method, Request, Version,
-    header::{ACCEPT_ENCODING, AUTHORIZATION, HOST, IF_NONE_MATCH},
+    header::{
+        ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD,
+        AUTHORIZATION, CONTENT_TYPE, HOST, IF_NONE_MATCH, ORIGIN, USER_AGENT,
+    },
 };
+
+use crate::negotiate::List;
 
 /// A request, as far as its answer depends on it.
 #[derive(Debug)]
@@ -21,8 +26,16 @@ pub(crate) struct Ask<'r> {
     pub(crate) path: &'r str,
     /// The raw query, or nothing.
     pub(crate) query: &'r str,
-    /// The content coding that the client likes best of those we have.
-    pub(crate) coding: Coding,
+    /// The media types that the client likes.
+    pub(crate) types: List<'r>,
+    /// The languages that it likes.
+    pub(crate) languages: List<'r>,
+    /// The content codings that it likes.
+    pub(crate) codings: List<'r>,
+    /// The site whose page asks.
+    pub(crate) origin: Option<&'r HeaderValue>,
+    /// What the client is.
+    pub(crate) user_agent: Option<&'r HeaderValue>,
     headers: &'r HeaderMap,
 }
 
@@ -50,17 +63,10 @@ pub(crate) enum Verb {
     Read,
     /// OPTIONS
     Options,
+    /// POST
+    Post,
     /// Any other.
     Other,
-}
-
-/// The content codings of a page.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Coding {
-    /// As it is.
-    Identity,
-    /// `gzip`
-    Gzip,
 }
 
 // === impl Ask ===
@@ -69,13 +75,23 @@ impl<'r> Ask<'r> {
     /// Reads a request's head; its body is never looked at.
     #[must_use]
     pub(crate) fn new<B>(request: &'r Request<B>) -> Self {
-        let (mut hosts, mut codings) = (Hosts::default(), Codings::default());
+        let mut hosts = Hosts::default();
+        let (mut types, mut languages, mut codings) = (List::default(), List::default(), List::default());
+        let (mut origin, mut user_agent) = (None, None);
         // Once through all: to look one up costs more than to pass by a dozen.
         for (name, value) in request.headers() {
             if name == HOST {
                 hosts.add(value);
+            } else if name == ACCEPT {
+                types.add(value);
+            } else if name == ACCEPT_LANGUAGE {
+                languages.add(value);
             } else if name == ACCEPT_ENCODING {
                 codings.add(value);
+            } else if name == USER_AGENT {
+                user_agent = Some(value);
+            } else if name == ORIGIN {
+                origin = Some(value);
             }
         }
         Self {
@@ -84,9 +100,27 @@ impl<'r> Ask<'r> {
             verb: Verb::from_method(request.method()),
             path: request.uri().path(),
             query: request.uri().query().unwrap_or_default(),
-            coding: codings.best(),
+            types,
+            languages,
+            codings,
+            origin,
+            user_agent,
             headers: request.headers(),
         }
+    }
+
+    /// The type of the request's body: asked for where there is one.
+    #[must_use]
+    pub(crate) fn content_type(&self) -> Option<&'r HeaderValue> {
+        self.headers.get(CONTENT_TYPE)
+    }
+
+    /// The method and the headers that a browser is about to send for another site, if this is its preflight.
+    #[must_use]
+    pub(crate) fn preflight(&self) -> Option<(&'r HeaderValue, Option<&'r HeaderValue>)> {
+        let is_preflight = self.verb == Verb::Options && self.origin.is_some();
+        let method = is_preflight.then(|| self.headers.get(ACCESS_CONTROL_REQUEST_METHOD)).flatten()?;
+        Some((method, self.headers.get(ACCESS_CONTROL_REQUEST_HEADERS)))
     }
 
     /// Who the client says that it is; nobody where it says so twice.
@@ -198,110 +232,15 @@ impl Verb {
         match *method {
             Method::GET | Method::HEAD => Self::Read,
             Method::OPTIONS => Self::Options,
+            Method::POST => Self::Post,
             _ => Self::Other,
         }
     }
 }
 
-/// How much each content coding is liked, in thousandths, by the `Accept-Encoding` headers.
-#[derive(Default)]
-struct Codings {
-    gzip: Option<u32>,
-    identity: Option<u32>,
-    any: Option<u32>,
-}
-
-impl Codings {
-    fn add(&mut self, value: &HeaderValue) {
-        for item in value.to_str().unwrap_or_default().split(',') {
-            let mut parts = item.split(';').map(str::trim);
-            let weight = match parts.next() {
-                Some(name) if name.eq_ignore_ascii_case("gzip") || name.eq_ignore_ascii_case("x-gzip") => {
-                    &mut self.gzip
-                }
-                Some(name) if name.eq_ignore_ascii_case("identity") => &mut self.identity,
-                Some("*") => &mut self.any,
-                _ => continue,
-            };
-            *weight = Some(parts.find_map(quality).unwrap_or(1000));
-        }
-    }
-
-    /// RFC 9110, 12.5.3: gzip where it is accepted and identity is not liked better.
-    fn best(&self) -> Coding {
-        // `*` stands for whatever is not mentioned, identity too.
-        let (gzip, identity) = (self.gzip.or(self.any).unwrap_or(0), self.identity.or(self.any));
-        // Identity is acceptable unmentioned, but nothing says that it is liked. Where neither is wanted, it is sent all
-        // the same: a page in a coding that was not asked for is better than none.
-        if gzip > 0 && gzip >= identity.unwrap_or(0) { Coding::Gzip } else { Coding::Identity }
-    }
-}
-
-/// `q=0.5` is 500 thousandths. What is malformed counts as not wanted.
-fn quality(parameter: &str) -> Option<u32> {
-    let (name, value) = parameter.split_once('=')?;
-    name.trim().eq_ignore_ascii_case("q").then(|| {
-        let value = value.trim();
-        let (whole, fraction) = value.split_once('.').unwrap_or((value, ""));
-        let digits = fraction.len() <= 3 && fraction.bytes().all(|it| it.is_ascii_digit());
-        let thousandths = format!("{fraction:0<3}").parse().unwrap_or(0);
-        match whole {
-            "0" if digits => thousandths,
-            "1" if digits && thousandths == 0 => 1000,
-            _ => 0,
-        }
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn coding(accept: &str) -> Coding {
-        let request = Request::builder().header(ACCEPT_ENCODING, accept).body(()).unwrap();
-        Ask::new(&request).coding
-    }
-
-    #[test]
-    fn accept_encoding_decides_with_its_weights() {
-        for accept in [
-            "gzip",
-            "GZIP",
-            "x-gzip",
-            "br, gzip;q=0.1",
-            "*",
-            "gzip;q=0.5, identity;q=0.5",
-            "deflate, gzip;q=1.0, *;q=0.5",
-            "gzip ; q=0.001",
-            "gzip;q=0.1, identity;q=0",
-            "gzip;q=0.1, *;q=0",
-            "identity;q=0, *",
-            "*;q=0.5, identity;q=0.4",
-        ] {
-            assert_eq!(coding(accept), Coding::Gzip, "{accept}");
-        }
-        for accept in [
-            "",
-            "br",
-            "identity",
-            "gzip;q=0",
-            "gzip;q=0.000",
-            "*;q=0",
-            "gzip;q=0, *",
-            "gzip;q=0.5, identity",
-            "gzip;q=0.5, *",
-            "gzip;q=0.5, *;q=1",
-            "*;q=0.5, identity",
-            "identity;q=0",
-            "identity;q=0, *;q=0",
-            "br, *;q=0",
-            "gzip;q=2",
-            "gzip;q=x",
-            "gzip;q=0.0001",
-        ] {
-            assert_eq!(coding(accept), Coding::Identity, "{accept}");
-        }
-    }
 
     #[test]
     fn a_request_says_for_which_host_it_is() {
@@ -328,13 +267,6 @@ mod tests {
             assert_eq!(has_host(version, &[]), may_lack_it, "{version:?}");
             assert!(!has_host(version, &["a", "a"]), "{version:?}");
         }
-    }
-
-    #[test]
-    fn several_accept_encoding_lines_are_one_list() {
-        let request =
-            Request::builder().header(ACCEPT_ENCODING, "br").header(ACCEPT_ENCODING, "gzip").body(()).unwrap();
-        assert_eq!(Ask::new(&request).coding, Coding::Gzip);
     }
 
     #[test]

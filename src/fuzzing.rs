@@ -21,17 +21,19 @@ use tokio::{
     runtime::{self, Runtime},
 };
 
-pub use crate::settings::{Files, Settings, Switch, TABLE, Tier};
+pub use crate::settings::{Files, Origins, Settings, Switch, TABLE, Tier};
 use crate::{
     cli::Command,
     connection::{Handler as _, http1},
     log::Log,
     main_port::MainPort,
     metrics::Metrics,
+    pages::Compress,
     probes::{self, Check},
     settings::{Sources, read},
     shared::Shared,
-    start::Start,
+    snapshot::Snapshot,
+    start::{Inputs, Start},
 };
 
 /// The main port of a server, without its sockets.
@@ -64,7 +66,11 @@ impl MainPortInMemory {
     pub fn new(environment: &[(&str, &str)]) -> Result<Self, String> {
         let environment = environment.iter().map(|&(name, value)| (name.into(), value.into()));
         let sources = Sources::default().with_environment(environment).map_err(|error| error.to_string())?;
-        let start = Start::load(sources, "pod".into(), Timestamp::UNIX_EPOCH)?;
+        let mut start = Start::load(sources, "pod".into(), Timestamp::UNIX_EPOCH)?;
+        let Inputs { pages, facts, .. } = &start.inputs;
+        // As it is in force a second later.
+        start.snapshot =
+            Snapshot::new(start.snapshot.settings, pages, facts, Compress::Now).map_err(|error| error.to_string())?;
         let metrics = Metrics::new(start.snapshot.settings.tier);
         let (format, lost) = (start.snapshot.settings.log_format, metrics.log_lines_lost.clone());
         // Its lines go nowhere, but they are written.

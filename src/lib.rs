@@ -8,10 +8,13 @@
 //! | user tier, GET and HEAD of `/` | 200 | 503, the page |
 //! | user tier, any other method of `/` | 405, OPTIONS 204, both with `Allow` | 503, the page |
 //! | user tier, any other path | 404 | 503, the page |
+//! | user tier, a CORS preflight of an origin in `CORS_ALLOW_ORIGINS` | 204 | 204 |
+//! | user tier, a gRPC call | as above | 200, UNAVAILABLE in the headers |
+//! | user tier, GET and HEAD by one of `HEALTH_USER_AGENTS` | as above | 200 |
 //! | `/livez`, `/health`, `/healthz` (GET, HEAD; else 405) | 200 | 200 |
 //! | `/readyz`, `/ready` (the same) | 200 | 503 |
 //! | user tier, `HEALTH_PATH` (the same) | 200 | 200 |
-//! | user tier with `STANDBY`, any path but `HEALTH_PATH` | – | 503, the page |
+//! | user tier with `STANDBY`, any path but `HEALTH_PATH` | – | as on any other path |
 //! | admin tier, GET and HEAD of `/` and `/admin` (else 405) | 200 | 200 |
 //! | admin tier, any other path | 404 | 404 |
 //! | admin tier, any path but the probes', where `ADMIN_USER` is set, without it and its password | 401 | 401 |
@@ -37,6 +40,10 @@
 //! | `ask` | a request's head to what is asked |
 //! | `respond` | what is asked, the `mode` and a snapshot to an answer |
 //! | `probes` | checks to what a probe says |
+//! | `negotiate` | what a client likes to the format, language and content coding of what there is |
+//! | `locales` | the built-in texts and the operator's own to what the page says in each language |
+//! | `until` | the planned end and the clock to what the page says of it, and to `Retry-After` |
+//! | `cors`, `grpc` | what other sites' browsers and gRPC clients need to be told |
 //! | `answer` | an answer to a response |
 //! | [`shared`] | what requests share with the rest of the process |
 //! | [`log`], [`metrics`] | what is said and counted of all that |
@@ -62,13 +69,18 @@ mod admin_auth;
 mod answer;
 mod ask;
 mod connection;
+mod cors;
 mod files;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod generation;
+mod grpc;
+mod locales;
 mod main_port;
 mod management_port;
 mod mode;
+mod negotiate;
 mod pages;
 mod probes;
 mod respond;
+mod until;

@@ -33,7 +33,7 @@ impl Handler for MainPort {
     fn handle(&self, mut request: Request<Incoming>, peer: SocketAddr, start: Instant) -> Response<Full<Bytes>> {
         let Shared { current, metrics, log, .. } = &*self.0;
         let (moment, snapshot) = (self.0.moment(), current.load());
-        let answer = respond(&Ask::new(&request), &moment, &snapshot);
+        let (answer, sharing) = respond(&Ask::new(&request), &moment, &snapshot);
         let duration = start.elapsed();
         if matches!(answer, Answer::BadRequest) {
             metrics.refused(Refusal::BadRequest);
@@ -50,6 +50,7 @@ impl Handler for MainPort {
                     forwarded_for: request.headers().get_all(X_FORWARDED_FOR),
                     method: request.method(),
                     path: request.uri().path(),
+                    version: request.version(),
                     status: answer.status().as_u16(),
                     bytes: if request.method() == Method::HEAD { 0 } else { answer.length() as u64 },
                     duration,
@@ -57,7 +58,7 @@ impl Handler for MainPort {
                 });
             }
         }
-        answer.into_response(mem::take(request.headers_mut()), moment.draining)
+        answer.into_response(mem::take(request.headers_mut()), sharing, moment.draining)
     }
 
     fn refused(&self, refusal: Refusal) {

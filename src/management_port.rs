@@ -12,7 +12,9 @@ use http::{Request, Response};
 use http_body_util::Full;
 use hyper::body::Incoming;
 
-use crate::{ask::Ask, connection::Handler, metrics::Refusal, respond::respond_management, shared::Shared};
+use crate::{
+    ask::Ask, connection::Handler, cors::Sharing, metrics::Refusal, respond::respond_management, shared::Shared,
+};
 
 /// Connections at once: a kubelet, a Prometheus and some people.
 pub(crate) const CONNECTIONS: usize = 64;
@@ -28,9 +30,9 @@ impl Handler for ManagementPort {
 
     fn handle(&self, mut request: Request<Incoming>, _: SocketAddr, _: Instant) -> Response<Full<Bytes>> {
         let (moment, snapshot) = (self.0.moment(), self.0.current.load());
-        let metrics = |mode| self.0.metrics.text(mode);
+        let metrics = || self.0.metrics.text(&snapshot.settings, moment.now);
         let answer = respond_management(&Ask::new(&request), &moment, &snapshot, metrics);
-        answer.into_response(mem::take(request.headers_mut()), moment.draining)
+        answer.into_response(mem::take(request.headers_mut()), Sharing::Off, moment.draining)
     }
 
     /// Refusals are counted at the main port, as requests are.

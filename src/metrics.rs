@@ -8,13 +8,18 @@ use std::{
 };
 
 use http::{Method, StatusCode};
+use jiff::Timestamp;
 use prometheus_client::{
     encoding::{EncodeMetric, MetricEncoder, NoLabelSet, text::encode},
     metrics::{MetricType, counter::Counter, family::Family, gauge::Gauge, info::Info},
     registry::Registry,
 };
 
-use crate::{mode::Mode, settings::Tier};
+use crate::{
+    mode::{self, Mode},
+    settings::{Settings, Tier},
+    until::{self, Until},
+};
 
 /// Classes of methods, in the order in which `request` finds them; the last stands for every other.
 const METHODS: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "other"];
@@ -33,6 +38,7 @@ pub struct Metrics {
     duration: Histogram,
     refused: Vec<Counter>,
     mode: Gauge,
+    until: Gauge,
     /// Wrong credentials at the admin tier.
     pub admin_auth_failures: Counter,
     /// Connections to the main port.
@@ -136,6 +142,12 @@ impl Metrics {
             "1 where users are set to get the maintenance page, else 0",
             mode.clone(),
         );
+        let until = Gauge::default();
+        registry.register(
+            "maintenance_until_timestamp_seconds",
+            "When maintenance is planned to end, in seconds since 1970; 0 where no end is planned",
+            until.clone(),
+        );
         let reloads = Counter::default();
         registry.register("config_reloads", "Reloads of live settings and own pages", reloads.clone());
         let reload_failures = Counter::default();
@@ -159,6 +171,7 @@ impl Metrics {
             duration,
             refused: refused.into(),
             mode,
+            until,
             admin_auth_failures,
             main,
             management,
@@ -192,10 +205,12 @@ impl Metrics {
         self.refused[refusal as usize].inc();
     }
 
-    /// Everything, in OpenMetrics; `mode` is what users are set to get now.
+    /// Everything, in OpenMetrics, at a moment.
     #[must_use]
-    pub(crate) fn text(&self, mode: Mode) -> String {
-        self.mode.set((mode == Mode::Maintenance).into());
+    pub(crate) fn text(&self, settings: &Settings, now: Timestamp) -> String {
+        self.mode.set((mode::of(settings) == Mode::Maintenance).into());
+        let until = if until::at(settings, now) == Until::Unplanned { None } else { settings.until };
+        self.until.set(until.map_or(0, Timestamp::as_second));
         let mut text = String::new();
         // Writing to a String cannot fail.
         let _ = encode(&mut text, &self.registry);
@@ -257,6 +272,11 @@ impl EncodeMetric for Histogram {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::{Files, Sources};
+
+    fn settings(files: &[(&str, &str)]) -> Settings {
+        Sources::default().resolve(&Files::from_pairs(files)).unwrap()
+    }
 
     #[test]
     fn what_is_counted_is_told() {
@@ -266,7 +286,8 @@ mod tests {
         metrics.request(&teapot, StatusCode::NOT_FOUND, Duration::from_secs(2));
         metrics.refused(Refusal::HeadTooLarge);
         metrics.main.open.inc();
-        let text = metrics.text(Mode::Maintenance);
+        let maintenance = settings(&[("MAINTENANCE_MODE", "true"), ("MAINTENANCE_UNTIL", "1970-01-01T00:01:00Z")]);
+        let text = metrics.text(&maintenance, Timestamp::UNIX_EPOCH);
         for line in [
             "http_requests_total{tier=\"user\",method=\"GET\",code=\"503\"} 1",
             "http_requests_total{tier=\"user\",method=\"other\",code=\"404\"} 1",
@@ -281,6 +302,7 @@ mod tests {
             "http_connections{port=\"main\"} 1",
             "http_connections{port=\"management\"} 0",
             "maintenance_mode 1",
+            "maintenance_until_timestamp_seconds 60",
             "config_reload_failures_total 0",
             "log_lines_lost_total 0",
             concat!("maintenance_mode_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"),
@@ -288,12 +310,17 @@ mod tests {
             assert!(text.lines().any(|it| it == line), "{line} in\n{text}");
         }
         assert!(text.ends_with("# EOF\n"));
-        assert!(metrics.text(Mode::Normal).contains("\nmaintenance_mode 0\n"));
+        let day_after = Timestamp::from_second(60 + 86_401).unwrap();
+        assert!(metrics.text(&maintenance, day_after).contains("\nmaintenance_until_timestamp_seconds 0\n"));
+        let text = metrics.text(&settings(&[]), Timestamp::UNIX_EPOCH);
+        assert!(text.contains("\nmaintenance_mode 0\n") && text.contains("\nmaintenance_until_timestamp_seconds 0\n"));
     }
 
     #[test]
     fn the_chart_is_held_to_what_is_told() {
-        let told = Metrics::new(Tier::User).text(Mode::Normal).replace(env!("CARGO_PKG_VERSION"), "VERSION");
+        let told = Metrics::new(Tier::User)
+            .text(&settings(&[]), Timestamp::UNIX_EPOCH)
+            .replace(env!("CARGO_PKG_VERSION"), "VERSION");
         // Series of one metric come in any order, so they are kept sorted.
         let mut told: Vec<_> = told.lines().filter(|it| !it.starts_with('#')).collect();
         told.sort_unstable();

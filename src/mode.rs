@@ -1,6 +1,4 @@
-//! The mode: a pure function of the settings and the clock.
-
-use jiff::Timestamp;
+//! The mode: a pure function of the settings.
 
 use crate::settings::Settings;
 
@@ -13,10 +11,9 @@ pub(crate) enum Mode {
     Maintenance,
 }
 
-/// The mode at a moment. No setting depends on the clock yet; callers already hand over theirs, so that
-/// nothing but a caller ever reads one.
+/// The mode that is set.
 #[must_use]
-pub(crate) fn at(settings: &Settings, _now: Timestamp) -> Mode {
+pub(crate) fn of(settings: &Settings) -> Mode {
     if settings.standby || settings.maintenance_mode.is_on() == Some(true) { Mode::Maintenance } else { Mode::Normal }
 }
 

@@ -4,10 +4,9 @@
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Guard};
-use http::HeaderValue;
 
 use crate::{
-    pages::{Bodies, Facts, Pages, PagesError},
+    pages::{Bodies, Compress, Facts, Pages, PagesError},
     settings::Settings,
 };
 
@@ -18,8 +17,6 @@ pub struct Snapshot {
     pub settings: Settings,
     /// The pages, filled in.
     pub(crate) bodies: Bodies,
-    /// `Retry-After`, in seconds.
-    pub(crate) retry_after: HeaderValue,
 }
 
 /// Where the snapshot in force is found.
@@ -33,10 +30,14 @@ impl Snapshot {
     ///
     /// # Errors
     /// A page does not render.
-    pub(crate) fn new(settings: Settings, pages: &Pages, facts: &Facts) -> Result<Self, PagesError> {
-        let bodies = pages.fill(&settings, facts)?;
-        let retry_after = settings.retry_after.into();
-        Ok(Self { settings, bodies, retry_after })
+    pub(crate) fn new(
+        settings: Settings,
+        pages: &Pages,
+        facts: &Facts,
+        compress: Compress,
+    ) -> Result<Self, PagesError> {
+        let bodies = pages.fill(&settings, facts, compress)?;
+        Ok(Self { settings, bodies })
     }
 }
 

@@ -3,9 +3,10 @@
 use jiff::Timestamp;
 
 use crate::{
-    pages::{Facts, Pages, PagesError},
+    pages::{Compress, Facts, Pages, PagesError},
     settings::{self, Files, Sources},
     snapshot::Snapshot,
+    until,
 };
 
 /// What a server starts with.
@@ -39,9 +40,10 @@ impl Start {
         let settings = sources.resolve(&files).map_err(|error| error.to_string())?;
         let of_pages = |error: PagesError| format!("PAGES_DIR: {error}");
         let pages = Pages::load(settings.pages_dir.as_deref()).map_err(of_pages)?;
-        let facts = Facts { pod, started_at: now, since: now, reload_error: String::new() };
+        let until = until::at(&settings, now);
+        let facts = Facts { pod, started_at: now, since: now, reload_error: String::new(), until };
         let page_warnings = pages.rehearse(&settings, &facts).map_err(of_pages)?;
-        let snapshot = Snapshot::new(settings, &pages, &facts).map_err(of_pages)?;
+        let snapshot = Snapshot::new(settings, &pages, &facts, Compress::Later).map_err(of_pages)?;
         Ok(Self { snapshot, page_warnings, inputs: Inputs { sources, files, pages, facts } })
     }
 }

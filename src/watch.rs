@@ -1,5 +1,5 @@
 //! What may change while the server runs: the config directory, read again every second and compared by content, and
-//! `PAGES_DIR`, read again when its stamp is another. What is new is put in force whole or not at all.
+//! `PAGES_DIR`, read again when its stamp is another; and what the clock says. What is new is put in force whole or not at all.
 
 use std::{io, mem, sync::Arc, thread, time::Duration};
 
@@ -8,12 +8,13 @@ use jiff::Timestamp;
 use crate::{
     generation::{self, Stamp},
     log::Level,
-    mode,
-    pages::Pages,
-    settings::{self, Files, MAINTENANCE_MODE, ReadError, Settings, TABLE, find},
+    mode::{self, Mode},
+    pages::{Compress, Pages, PagesError},
+    settings::{self, Files, MAINTENANCE_MODE, ReadError, Settings, find},
     shared::Shared,
     snapshot::Snapshot,
     start::Inputs,
+    until::{self, Until},
 };
 
 /// How often the directories are looked at.
@@ -29,6 +30,10 @@ pub struct Watch {
     seen: Seen,
     /// Why what was there last is not in force.
     errors: Errors,
+    /// Whether the pages in force have been compressed.
+    compressed: bool,
+    /// The planned end of which it was told that it is left over.
+    left_over: Option<Timestamp>,
     shared: Arc<Shared>,
 }
 
@@ -54,23 +59,48 @@ impl Watch {
     pub fn new(inputs: Inputs, shared: Arc<Shared>) -> Self {
         let settings = shared.current.load().settings.clone();
         let seen = Seen { files: Ok(inputs.files.clone()), pages: Ok(inputs.pages.stamp().cloned()) };
-        Self { seen, inputs, settings, errors: Errors::default(), shared }
+        Self { seen, inputs, settings, errors: Errors::default(), compressed: false, left_over: None, shared }
     }
 
-    /// Looks at the directories every second, on a thread of its own; without any there is nothing to do.
+    /// Looks at the directories and the clock every second, on a thread of its own.
     ///
     /// # Errors
     /// The thread cannot be started.
     pub fn spawn(mut self) -> io::Result<()> {
-        if self.settings.config_dir.is_none() && self.settings.pages_dir.is_none() {
-            return Ok(());
-        }
         thread::Builder::new().name("watch".into()).spawn(move || {
             loop {
                 thread::sleep(INTERVAL);
                 self.take(Seen::now(&self.settings), Timestamp::now());
+                self.follow_the_clock(Timestamp::now());
             }
         })?;
+        Ok(())
+    }
+
+    /// Puts pages in force that say that the planned end has passed, and tells once of one that is left over. The first time
+    /// it puts the pages in force that the server started with, compressed.
+    fn follow_the_clock(&mut self, now: Timestamp) {
+        let until = until::at(&self.settings, now);
+        if !self.compressed || until != self.inputs.facts.until {
+            self.inputs.facts.until = until;
+            if let Err(error) = self.fill_again() {
+                self.shared.log.event(Level::Error, &format!("the last good pages stay: {error}"));
+            }
+        }
+        let closed = mode::of(&self.settings) == Mode::Maintenance;
+        if let Some(end) = self.settings.until.filter(|_| closed && until == Until::Unplanned)
+            && self.left_over.replace(end) != Some(end)
+        {
+            let message = format!("MAINTENANCE_UNTIL {end} passed more than 24 hours ago and is not used");
+            self.shared.log.event(Level::Warn, &message);
+        }
+    }
+
+    /// Fills the pages in anew, with the same settings.
+    fn fill_again(&mut self) -> Result<(), PagesError> {
+        self.compressed = true;
+        let Inputs { pages, facts, .. } = &self.inputs;
+        self.shared.current.publish(Snapshot::new(self.settings.clone(), pages, facts, Compress::Now)?);
         Ok(())
     }
 
@@ -119,9 +149,8 @@ impl Watch {
             return;
         }
         self.inputs.facts.reload_error = error;
-        if let Ok(snapshot) = Snapshot::new(self.settings.clone(), &self.inputs.pages, &self.inputs.facts) {
-            self.shared.current.publish(snapshot);
-        }
+        // What was filled in before can be filled in again.
+        let _ = self.fill_again();
     }
 
     fn reload_pages(&mut self) -> Result<(), String> {
@@ -129,7 +158,7 @@ impl Watch {
         let (settings, facts) = (&self.settings, &self.inputs.facts);
         let loaded = Pages::load(settings.pages_dir.as_deref()).and_then(|pages| {
             let warnings = pages.rehearse(settings, facts)?;
-            Ok((Snapshot::new(settings.clone(), &pages, facts)?, pages, warnings))
+            Ok((Snapshot::new(settings.clone(), &pages, facts, Compress::Now)?, pages, warnings))
         });
         let (snapshot, pages, warnings) = loaded.map_err(|error| error.to_string())?;
         current.publish(snapshot);
@@ -149,7 +178,9 @@ impl Watch {
         if new.maintenance_mode != old.maintenance_mode {
             facts.since = now;
         }
-        let snapshot = Snapshot::new(new.clone(), &self.inputs.pages, &facts).map_err(|error| error.to_string())?;
+        facts.until = until::at(&new, now);
+        let snapshot =
+            Snapshot::new(new.clone(), &self.inputs.pages, &facts, Compress::Now).map_err(|error| error.to_string())?;
         current.publish(snapshot);
         let gone = old_files.get(MAINTENANCE_MODE).is_some() && files.get(MAINTENANCE_MODE).is_none();
         if let Some((value, origin)) =
@@ -159,7 +190,7 @@ impl Watch {
                 format!("{MAINTENANCE_MODE} is gone from the config directory: {value:?} from {origin} rules");
             log.event(Level::Warn, &message);
         }
-        let (was, is) = (mode::at(old, now), mode::at(&new, now));
+        let (was, is) = (mode::of(old), mode::of(&new));
         // What the admin tier cannot read says nothing of what users get: the next line tells of it.
         if was != is && new.maintenance_mode.is_on().is_some() {
             log.event(Level::Info, &format!("{MAINTENANCE_MODE} changed: {} -> {}", was.as_str(), is.as_str()));
@@ -169,8 +200,8 @@ impl Watch {
             let message = format!("invalid {MAINTENANCE_MODE} {value:?}: expected true or false");
             log.event(Level::Warn, &message);
         }
-        let changed = |name: &&str| *name != MAINTENANCE_MODE && files.get(name) != old_files.get(name);
-        let changed: Vec<_> = TABLE.iter().map(|it| it.name).filter(changed).collect();
+        let mut changed = files.changed(old_files);
+        changed.retain(|name| *name != MAINTENANCE_MODE);
         if !changed.is_empty() {
             log.event(Level::Info, &format!("settings changed: {}", changed.join(", ")));
         }
@@ -196,9 +227,10 @@ impl Seen {
 mod tests {
     use super::*;
     use crate::{
-        ask::Coding,
         log::{Log, Sink, Writer},
         metrics::Metrics,
+        negotiate::{Coding, List, Media},
+        pages::Sent,
         settings::{LogFormat, Sources},
         start::Start,
     };
@@ -209,17 +241,17 @@ mod tests {
         events: Sink,
     }
 
-    fn world(tier: &str, environment_mode: &str, files: &[(&'static str, &str)]) -> World {
+    fn world(tier: &str, environment_mode: &str, files: &[(&str, &str)]) -> World {
         world_of(&[("TIER", tier), (MAINTENANCE_MODE, environment_mode)], files)
     }
 
-    fn world_of(environment: &[(&str, &str)], files: &[(&'static str, &str)]) -> World {
+    fn world_of(environment: &[(&str, &str)], files: &[(&str, &str)]) -> World {
         let environment = environment.iter().map(|&(name, value)| (name.into(), value.into()));
         let sources = Sources::default().with_environment(environment).unwrap();
         let mut start = Start::load(sources, "pod".into(), Timestamp::UNIX_EPOCH).unwrap();
         start.inputs.files = Files::from_pairs(files);
         let settings = start.inputs.sources.resolve(&start.inputs.files).unwrap();
-        start.snapshot = Snapshot::new(settings, &start.inputs.pages, &start.inputs.facts).unwrap();
+        start.snapshot = Snapshot::new(settings, &start.inputs.pages, &start.inputs.facts, Compress::Later).unwrap();
         let metrics = Metrics::new(start.snapshot.settings.tier);
         let events = Sink::default();
         let (log, writer) =
@@ -229,7 +261,7 @@ mod tests {
     }
 
     impl World {
-        fn take(&mut self, files: &[(&'static str, &str)], second: i64) {
+        fn take(&mut self, files: &[(&str, &str)], second: i64) {
             self.take_read(Ok(Files::from_pairs(files)), second);
         }
         fn take_read(&mut self, files: Result<Files, ReadError>, second: i64) {
@@ -241,9 +273,21 @@ mod tests {
             let seen = Seen { files: self.watch.seen.files.clone(), ..Seen::now(&self.watch.settings) };
             self.watch.take(seen, Timestamp::UNIX_EPOCH);
         }
-        fn page(&self) -> String {
+        /// The maintenance page, for clients that choose no language.
+        fn maintenance(&self, media: Media) -> String {
             let snapshot = self.watch.shared.current.load();
-            String::from_utf8(snapshot.bodies.maintenance.body(Coding::Identity).bytes.to_vec()).unwrap()
+            let page = snapshot.bodies.maintenance.as_ref().unwrap().localized(&List::default());
+            let sent = Sent { page, media, scripted: true, coding: Coding::Identity };
+            String::from_utf8(sent.bytes().to_vec()).unwrap()
+        }
+        fn text(&self) -> String {
+            self.maintenance(Media::Text)
+        }
+        fn follow_the_clock(&mut self, second: i64) {
+            self.watch.follow_the_clock(Timestamp::from_second(second).unwrap());
+        }
+        fn page(&self) -> String {
+            self.maintenance(Media::Html)
         }
         fn is_on(&self) -> Option<bool> {
             self.watch.shared.current.load().settings.maintenance_mode.is_on()
@@ -254,7 +298,7 @@ mod tests {
         }
         fn admin_page(&self) -> String {
             let snapshot = self.watch.shared.current.load();
-            String::from_utf8(snapshot.bodies.admin.body(Coding::Identity).bytes.to_vec()).unwrap()
+            String::from_utf8(snapshot.bodies.admin.html.bytes(Coding::Identity).to_vec()).unwrap()
         }
         fn events(self) -> String {
             self.writer.finish(Duration::from_secs(1));
@@ -268,11 +312,47 @@ mod tests {
         world.take(&[(MAINTENANCE_MODE, "true"), ("RETRY_AFTER", "60")], 1);
         world.take(&[(MAINTENANCE_MODE, "true"), ("RETRY_AFTER", "60")], 2);
         assert_eq!((world.is_on(), world.counts()), (Some(true), (1, 0)));
-        assert_eq!(world.watch.shared.current.load().retry_after, "60");
+        assert_eq!(world.watch.shared.current.load().settings.retry_after, 60);
         let events = world.events();
         assert_eq!(events.lines().count(), 2, "{events}");
         assert!(events.contains("info MAINTENANCE_MODE changed: normal -> maintenance\n"), "{events}");
         assert!(events.contains("info settings changed: RETRY_AFTER\n"), "{events}");
+    }
+
+    #[test]
+    fn the_page_says_when_the_planned_end_has_passed() {
+        let end = ("MAINTENANCE_UNTIL", "1970-01-01T00:01:00Z");
+        let mut world = world("user", "true", &[end]);
+        world.watch.inputs.facts.until = until::at(&world.watch.settings, Timestamp::UNIX_EPOCH);
+        world.follow_the_clock(59);
+        world.follow_the_clock(60);
+        assert!(world.text().contains("longer than planned"), "{}", world.text());
+        world.take(&[("MAINTENANCE_UNTIL", "1970-01-01T00:02:00Z")], 61);
+        assert!(world.text().contains("1970-01-01 00:02 UTC"), "{}", world.text());
+        world.take(&[end], 62);
+        assert!(world.text().contains("longer than planned"), "{}", world.text());
+        for second in [60 + 86_400, 60 + 86_401, 60 + 86_402] {
+            world.follow_the_clock(second);
+        }
+        assert!(!world.text().contains("longer than planned"), "{}", world.text());
+        let events = world.events();
+        let told = "warn MAINTENANCE_UNTIL 1970-01-01T00:01:00Z passed more than 24 hours ago and is not used\n";
+        assert_eq!(events.matches(told).count(), 1, "{events}");
+    }
+
+    #[test]
+    fn a_planned_end_that_is_left_over_is_told_once_maintenance_is_on() {
+        let end = ("MAINTENANCE_UNTIL", "1970-01-01T00:01:00Z");
+        let mut world = world("user", "", &[end]);
+        world.follow_the_clock(1_000_000);
+        world.take(&[end, (MAINTENANCE_MODE, "true")], 1_000_001);
+        assert!(world.text().contains("try again in about"), "{}", world.text());
+        assert!(!world.text().contains("longer than planned"), "{}", world.text());
+        world.follow_the_clock(1_000_001);
+        let events = world.events();
+        let told = events.find("is not used").unwrap();
+        assert!(events.find("normal -> maintenance").unwrap() < told, "{events}");
+        assert_eq!(events.matches("is not used").count(), 1, "{events}");
     }
 
     #[test]
@@ -282,7 +362,7 @@ mod tests {
             world.take(&[(MAINTENANCE_MODE, "on"), ("RETRY_AFTER", "7")], second);
         }
         assert_eq!((world.is_on(), world.counts()), (Some(true), (0, 1)));
-        assert_eq!(world.watch.shared.current.load().retry_after, "300", "nothing is half applied");
+        assert_eq!(world.watch.shared.current.load().settings.retry_after, 300, "nothing is half applied");
         world.take(&[(MAINTENANCE_MODE, "false")], 5);
         assert_eq!((world.is_on(), world.counts()), (Some(false), (1, 1)));
         let events = world.events();
@@ -339,7 +419,7 @@ mod tests {
             std::fs::rename(dir.path().join(".new"), dir.path().join(name)).unwrap();
         };
         write("maintenance.html", "one");
-        let mut world = world_of(&[("PAGES_DIR", dir.path().to_str().unwrap())], &[]);
+        let mut world = world_of(&[("PAGES_DIR", dir.path().to_str().unwrap())], &[(MAINTENANCE_MODE, "true")]);
         world.look_at_pages();
         assert_eq!((world.page().as_str(), world.counts()), ("one", (0, 0)));
         write("maintenance.html", "{{ data_uri(\"a.png\") }}<img src=b.png>");
@@ -347,8 +427,9 @@ mod tests {
             world.look_at_pages();
             assert_eq!((world.page().as_str(), world.counts()), ("one", (0, 1)));
         }
-        world.take(&[(MAINTENANCE_MODE, "true")], 1);
-        assert_eq!((world.is_on(), world.counts()), (Some(true), (1, 1)), "a page does not keep it from changing");
+        world.take(&[(MAINTENANCE_MODE, "true"), ("RETRY_AFTER", "60")], 1);
+        let retry_after = world.watch.shared.current.load().settings.retry_after;
+        assert_eq!((retry_after, world.counts()), (60, (1, 1)), "a page does not keep it from changing");
         assert!(world.admin_page().contains("PAGES_DIR: maintenance.html:1:4: "), "{}", world.admin_page());
         write("a.png", "A");
         world.look_at_pages();

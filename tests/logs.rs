@@ -28,7 +28,7 @@ fn each_request_is_one_line_of_json_and_probes_are_left_out() {
         before,
         format!(
             "\",\"tier\":\"user\",\"peer\":\"127.0.0.1\",\"forwarded_for\":\"192.0.2.1, 192.0.2.2\",\"method\":\"GET\",\
-             \"path\":\"/a%20b\",\"status\":503,\"bytes\":{bytes},"
+             \"path\":\"/a%20b\",\"protocol\":\"HTTP/1.1\",\"status\":503,\"bytes\":{bytes},"
         )
     );
     assert!(after.ends_with(",\"user_agent\":\"\\\"x\\\"\\\\\"}"), "{line}");
@@ -39,7 +39,7 @@ fn each_request_is_one_line_of_json_and_probes_are_left_out() {
 fn the_log_format_may_be_text_or_off() {
     let server = Server::start(&["--log-format=text"]);
     server.get("/");
-    assert!(server.out().await_line("GET /").contains(" user 127.0.0.1 \"-\" \"GET /\" 200 "));
+    assert!(server.out().await_line("GET /").contains(" user 127.0.0.1 \"-\" \"GET / HTTP/1.1\" 200 "));
     let silent = Server::start(&["--log-format=off"]);
     assert_eq!(silent.get("/").status, 200);
     // The counter proves that the request came as far as the log.

@@ -10,7 +10,7 @@ use common::{Client, Dir, Server, eventually};
 #[test]
 fn a_file_switches_both_ways_on_a_kept_connection() {
     let dir = Dir::new();
-    let server = Server::start(&["--config-dir", dir.str()]);
+    let server = Server::start(&["--config-dir", dir.str(), "--retry-jitter=0"]);
     let mut client = Client::to(server.main);
     let request = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
     assert_eq!(client.ask(request).status, 200);

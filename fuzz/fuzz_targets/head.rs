@@ -35,9 +35,11 @@ const HTTP_2: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 static WORLDS: LazyLock<[World; 4]> = LazyLock::new(|| {
     let probes = &["/livez", "/health", "/healthz", "/readyz", "/ready", "/lb"];
     let health = ("HEALTH_PATH", "/lb");
+    let steady = ("RETRY_JITTER", "0");
+    let cors = ("CORS_ALLOW_ORIGINS", "*");
     [
-        World::new(&[("MAINTENANCE_MODE", "true"), health], true, probes),
-        World::new(&[("STANDBY", "true"), health, ("LOG_FORMAT", "text")], true, &probes[5..]),
+        World::new(&[("MAINTENANCE_MODE", "true"), health, steady], true, probes),
+        World::new(&[("STANDBY", "true"), health, steady, cors, ("LOG_FORMAT", "text")], true, &probes[5..]),
         World::new(&[health], false, probes),
         World::new(&[("TIER", "admin"), health], false, &probes[..5]),
     ]
@@ -110,18 +112,49 @@ impl World {
             assert!(statuses.contains(&answer.status) && !marked, "{seen:?}");
             assert_eq!(answer.header("cache-control"), Some("no-store"), "{seen:?}");
         } else if self.in_maintenance {
-            assert_eq!((answer.status, answer.header("maintenance-mode")), (503, Some("on")), "{seen:?}");
-            assert_eq!(answer.header("retry-after"), Some("300"), "{seen:?}");
             assert_eq!(answer.header("cache-control"), Some("no-store"), "{seen:?}");
-            let gzip = answer.header("content-encoding") == Some("gzip");
-            assert!(!gzip || request.headers.contains_key("accept-encoding"), "{seen:?}");
-            let page = &self.home[usize::from(gzip)];
-            assert_eq!(answer.header("content-length"), Some(&*page.len().to_string()), "{seen:?}");
-            assert!(request.method == Method::HEAD || answer.body == page, "{seen:?}");
+            match answer.status {
+                503 => self.check_page(answer, request),
+                // A call, or a health check.
+                200 if request.method == Method::POST => {
+                    assert_eq!((answer.header("grpc-status"), marked), (Some("14"), true), "{seen:?}");
+                    assert!(request.headers.contains_key("content-type") && answer.body.is_empty(), "{seen:?}");
+                }
+                200 => assert!(read && !marked && request.headers.contains_key("user-agent"), "{seen:?}"),
+                _ => {
+                    assert_eq!((answer.status, &request.method), (204, &Method::OPTIONS), "{seen:?}");
+                    assert!(request.headers.contains_key("access-control-request-method"), "{seen:?}");
+                    assert!(answer.header("access-control-allow-origin").is_some(), "{seen:?}");
+                }
+            }
         } else {
             let statuses: &[u16] = if read { &[200, 304, 404] } else { &[204, 404, 405] };
             assert!(statuses.contains(&answer.status) && !marked, "{seen:?}");
             assert_eq!(answer.header("retry-after"), None, "{seen:?}");
+        }
+    }
+}
+
+impl World {
+    /// Checks the page.
+    fn check_page(&self, answer: &Answer<'_>, request: &Parts) {
+        let seen = (answer, request);
+        assert_eq!(answer.header("maintenance-mode"), Some("on"), "{seen:?}");
+        assert_eq!(answer.header("retry-after"), Some("300"), "{seen:?}");
+        assert!(answer.header("vary").is_some_and(|it| it.starts_with("Accept, Accept-Language, Accept-Encoding")));
+        let gzip = answer.header("content-encoding") == Some("gzip");
+        assert!(!gzip || request.headers.contains_key("accept-encoding"), "{seen:?}");
+        let is_usual = !request.headers.contains_key("accept") && !request.headers.contains_key("accept-language");
+        if is_usual {
+            assert_eq!(answer.header("content-language"), Some("en"), "{seen:?}");
+            assert_eq!(answer.header("content-type"), Some("text/html; charset=utf-8"), "{seen:?}");
+        }
+        // Other methods get the page without the script.
+        let page = &self.home[usize::from(gzip)];
+        if is_usual && request.method == Method::GET {
+            assert!(answer.body == page, "{seen:?}");
+        } else if is_usual && request.method == Method::HEAD {
+            assert_eq!(answer.header("content-length"), Some(&*page.len().to_string()), "{seen:?}");
         }
     }
 }

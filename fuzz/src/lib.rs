@@ -1,6 +1,6 @@
 //! What must hold of settings and messages, wherever they come from.
 
-use maintenance_mode::fuzzing::{Settings, TABLE, Tier};
+use maintenance_mode::fuzzing::{Origins, Settings, TABLE, Tier};
 
 /// Every field is in the range that its setting documents.
 pub fn assert_in_range(settings: &Settings) {
@@ -24,10 +24,24 @@ pub fn assert_in_range(settings: &Settings) {
     } else {
         assert!(!settings.standby, "STANDBY of the admin tier");
     }
-    for text in [&settings.title, &settings.message, &settings.contact] {
-        assert_eq!(text, text.trim());
+    for (language, text) in settings.titles.iter().chain(&settings.messages) {
+        assert!(!text.is_empty() && text == text.trim(), "{text:?}");
+        assert!(is_tag(language), "{language:?}");
     }
-    assert!(!settings.title.is_empty() && !settings.message.is_empty());
+    assert_eq!(settings.contact, settings.contact.trim());
+    assert!(is_tag(&settings.language), "MAINTENANCE_LANGUAGE {:?}", settings.language);
+    assert!(settings.retry_jitter <= 100, "RETRY_JITTER {}", settings.retry_jitter);
+    if let Origins::Listed(origins) = &settings.cors_allow_origins {
+        let is_origin = |it: &String| it.contains("://") && it.matches('/').count() == 2 && it.is_ascii();
+        assert!(!origins.is_empty() && origins.iter().all(is_origin), "CORS_ALLOW_ORIGINS {origins:?}");
+    }
+    let agents = &settings.health_user_agents;
+    assert!(agents.iter().all(|it| !it.is_empty() && it.bytes().all(|it| it.is_ascii_graphic())), "{agents:?}");
+}
+
+/// What may stand in a header and in an attribute as it is.
+fn is_tag(language: &str) -> bool {
+    language.len() >= 2 && language.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'-')
 }
 
 /// A message is one line, and nothing in it moves a terminal's cursor or turns its text around.

@@ -297,7 +297,7 @@ mod tests {
     use tokio::{task::spawn_blocking, time::sleep};
 
     use super::*;
-    use crate::{answer::Answer, metrics::Connections, server::Slots};
+    use crate::{answer::Answer, cors::Sharing, metrics::Connections, server::Slots};
 
     struct NotFound;
 
@@ -305,7 +305,7 @@ mod tests {
         const FIRST_BYTE_TIME: Duration = Duration::from_secs(10);
         const FIRST_HEAD_TIME: Duration = Duration::from_secs(10);
         fn handle(&self, _: Request<Incoming>, _: SocketAddr, _: StdInstant) -> Response<Full<Bytes>> {
-            Answer::NotFound.into_response(HeaderMap::new(), false)
+            Answer::NotFound.into_response(HeaderMap::new(), Sharing::Off, false)
         }
         fn refused(&self, _: Refusal) {}
     }

@@ -5,7 +5,7 @@
 
 use std::{borrow::Cow, cell::RefCell, fmt::Write as _, net::IpAddr, time::Duration};
 
-use http::{HeaderValue, Method, header::GetAll};
+use http::{HeaderValue, Method, Version, header::GetAll};
 use jiff::Timestamp;
 
 use super::Level;
@@ -33,6 +33,8 @@ pub struct Access<'r> {
     pub method: &'r Method,
     /// The path, without its query.
     pub path: &'r str,
+    /// The version of HTTP that the client speaks.
+    pub version: Version,
     /// The status.
     pub status: u16,
     /// The body's bytes.
@@ -63,6 +65,8 @@ impl Access<'_> {
         push_escaped(&mut line, cut(self.method.as_str(), HEADER_SHOWN));
         line.push_str("\",\"path\":\"");
         push_escaped(&mut line, cut(self.path, PATH_SHOWN));
+        line.push_str("\",\"protocol\":\"");
+        line.push_str(protocol(self.version));
         line.push_str("\",\"status\":");
         push_number(&mut line, self.status.into());
         line.push_str(",\"bytes\":");
@@ -95,6 +99,8 @@ impl Access<'_> {
         push_escaped(&mut line, cut(self.method.as_str(), HEADER_SHOWN));
         line.push(' ');
         push_escaped(&mut line, cut(self.path, PATH_SHOWN));
+        line.push(' ');
+        line.push_str(protocol(self.version));
         line.push_str("\" ");
         push_number(&mut line, self.status.into());
         line.push(' ');
@@ -108,6 +114,15 @@ impl Access<'_> {
         }
         line.push_str("\"\n");
         line
+    }
+}
+
+/// The version of HTTP as requests name it.
+const fn protocol(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_10 => "HTTP/1.0",
+        Version::HTTP_2 => "HTTP/2.0",
+        _ => "HTTP/1.1",
     }
 }
 
@@ -235,7 +250,7 @@ const PLAIN: [bool; 256] = {
 /// A text as JSON writes it between quotes. Every character that cannot be seen is escaped, whether it controls, formats,
 /// separates or means nothing yet: none may reorder or hide what a terminal shows. So are marks that would join with the
 /// character before them.
-fn push_escaped(line: &mut String, text: &str) {
+pub(crate) fn push_escaped(line: &mut String, text: &str) {
     let mut rest = text;
     // A byte that is not plain begins a character, as all before it are ASCII.
     while let Some(at) = rest.bytes().position(|byte| !PLAIN[usize::from(byte)]) {
@@ -275,6 +290,7 @@ mod tests {
             forwarded_for: NO_HEADERS.get_all("x-forwarded-for"),
             method: &Method::GET,
             path,
+            version: Version::HTTP_11,
             status: 503,
             bytes: 12,
             duration: Duration::from_micros(25),
@@ -288,7 +304,7 @@ mod tests {
         assert_eq!(
             access("/a\u{7f}\u{2028}b", Some(&agent)).json(),
             "{\"time\":\"1970-01-01T00:00:00.000Z\",\"tier\":\"user\",\"peer\":\"192.0.2.7\",\"method\":\"GET\",\
-             \"path\":\"/a\\u007f\\u2028b\",\"status\":503,\"bytes\":12,\"duration_seconds\":0.000025,\
+             \"path\":\"/a\\u007f\\u2028b\",\"protocol\":\"HTTP/1.1\",\"status\":503,\"bytes\":12,\"duration_seconds\":0.000025,\
              \"user_agent\":\"a\\\"b\\\\c\\u0009d\u{fffd}\"}\n"
         );
     }
@@ -296,7 +312,7 @@ mod tests {
     #[test]
     fn a_request_is_one_line_of_text() {
         let agent = HeaderValue::from_static("curl/8");
-        let line = "1970-01-01T00:00:00.000Z user 192.0.2.7 \"-\" \"GET /\" 503 12 0.000025 ";
+        let line = "1970-01-01T00:00:00.000Z user 192.0.2.7 \"-\" \"GET / HTTP/1.1\" 503 12 0.000025 ";
         assert_eq!(access("/", None).text(), format!("{line}\"-\"\n"));
         assert_eq!(access("/", Some(&agent)).text(), format!("{line}\"curl/8\"\n"));
     }
@@ -368,7 +384,7 @@ mod tests {
             assert!(event_text(Timestamp::UNIX_EPOCH, Level::Info, text).contains(&in_text), "{in_text}");
         }
         let line = access("/\u{202e}", None);
-        assert!(line.json().contains("\"/\\u202e\"") && line.text().contains("/\\u202e\" "));
+        assert!(line.json().contains("\"/\\u202e\"") && line.text().contains("/\\u202e HTTP/1.1\" "));
     }
 
     #[test]

@@ -18,6 +18,7 @@ use prometheus_client::metrics::counter::Counter;
 use tokio::sync::mpsc;
 
 pub use self::line::Access;
+pub(crate) use self::line::push_escaped;
 use crate::settings::LogFormat;
 
 /// Lines that may wait for the writer.
@@ -195,7 +196,7 @@ impl Write for Sink {
 mod tests {
     use std::net::IpAddr;
 
-    use http::{HeaderMap, Method};
+    use http::{HeaderMap, Method, Version};
 
     use super::*;
     use crate::settings::Tier;
@@ -233,6 +234,7 @@ mod tests {
             forwarded_for: headers.get_all("x-forwarded-for"),
             method: &Method::GET,
             path: "/",
+            version: Version::HTTP_11,
             status: 503,
             bytes: 12,
             duration: Duration::ZERO,

@@ -5,9 +5,11 @@
 //! that a page has, by their SHA-256, and the origins of `PAGES_SOURCES`.
 
 mod blocked;
+mod maintenance;
 mod own;
 mod page;
 mod policy;
+mod problem;
 mod template;
 mod variables;
 
@@ -17,26 +19,34 @@ use include_dir::{Dir, include_dir};
 use jiff::Timestamp;
 use minijinja::Value;
 
-pub(crate) use self::page::Page;
 use self::{
     blocked::Blocked,
     own::Own,
-    policy::{line_ends, policy},
+    policy::{Policies, line_ends},
     template::{Templates, with_stack},
+};
+pub(crate) use self::{
+    maintenance::{Maintenance, Sent},
+    page::{Compress, Html, Page},
 };
 use crate::{
     files::ReadError,
     generation::Stamp,
-    settings::{Settings, Source, Switch},
+    locales::{Wording, Wordings},
+    mode::{self, Mode},
+    settings::{Settings, Switch, Tier},
+    until::Until,
 };
 
-static EMBEDDED: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/static");
+/// All that is embedded.
+pub(crate) static EMBEDDED: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/static");
 
 const INDEX: &str = "index.html";
 const MAINTENANCE: &str = "maintenance.html";
 const ADMIN: &str = "admin.html";
 const NOT_FOUND: &str = "404.html";
 const STYLE: &str = "style.css";
+const SCRIPT: &str = "maintenance.js";
 const ICON: &str = "icon.svg";
 const PAGES: [&str; 4] = [INDEX, MAINTENANCE, ADMIN, NOT_FOUND];
 const FILES: [&str; 6] = [INDEX, MAINTENANCE, ADMIN, NOT_FOUND, STYLE, ICON];
@@ -47,6 +57,7 @@ pub(crate) struct Pages {
     /// The templates that are the operator's own.
     own: Vec<&'static str>,
     style: String,
+    script: Value,
     /// `icon.svg`, and whether it is the operator's own.
     icon: (String, bool),
     logo: Value,
@@ -70,6 +81,8 @@ pub(crate) struct Facts {
     pub(crate) since: Timestamp,
     /// Why the last reload failed, as a sentence, or nothing.
     pub(crate) reload_error: String,
+    /// What is planned now.
+    pub(crate) until: Until,
 }
 
 /// Every page, filled in.
@@ -77,8 +90,8 @@ pub(crate) struct Facts {
 pub(crate) struct Bodies {
     /// The demo application's page.
     pub(crate) index: Page,
-    /// The page.
-    pub(crate) maintenance: Page,
+    /// The page, where users get it.
+    pub(crate) maintenance: Option<Maintenance>,
     /// What users are set to get.
     pub(crate) admin: Page,
     /// What a wrong path gets.
@@ -118,8 +131,9 @@ impl Pages {
             templates.add(name, text)?;
             own_pages.extend(is_own.then_some(name));
         }
+        let script = Value::from_safe_string(embedded(SCRIPT)?.to_owned());
         let (logo_alt, unknown) = (own.logo_alt, own.unknown);
-        Ok(Self { templates, own: own_pages, style, icon, logo, logo_alt, own_style, unknown, stamp })
+        Ok(Self { templates, own: own_pages, style, script, icon, logo, logo_alt, own_style, unknown, stamp })
     }
 
     /// What `PAGES_DIR` was like when it was read.
@@ -131,24 +145,25 @@ impl Pages {
     ///
     /// # Errors
     /// A template does not render, for example because it names a variable that is not there; or a page is too large.
-    pub(crate) fn fill(&self, settings: &Settings, facts: &Facts) -> Result<Bodies, PagesError> {
+    pub(crate) fn fill(&self, settings: &Settings, facts: &Facts, compress: Compress) -> Result<Bodies, PagesError> {
         if self.own.is_empty() {
-            self.fill_here(settings, facts)
+            self.fill_here(settings, facts, compress)
         } else {
-            with_stack(|| self.fill_here(settings, facts))
+            with_stack(|| self.fill_here(settings, facts, compress))
         }
     }
 
-    fn fill_here(&self, settings: &Settings, facts: &Facts) -> Result<Bodies, PagesError> {
-        let variables = self.variables(settings, facts);
-        let page = |name| {
-            self.templates
-                .render(name, &variables)
-                .and_then(|html| Page::new(name, &html, self.sources(name, settings)))
-        };
+    fn fill_here(&self, settings: &Settings, facts: &Facts, compress: Compress) -> Result<Bodies, PagesError> {
+        let policies = self.policies(settings);
+        let Wordings { all, default, .. } = Wordings::new(settings);
+        let variables = self.variables(settings, facts, &all[default], false);
+        let page =
+            |name| self.templates.render(name, &variables).and_then(|html| Page::new(name, &html, &policies, compress));
+        // In normal mode, and on the admin tier, nobody gets it: it is made when the mode changes.
+        let is_closed = settings.tier == Tier::User && mode::of(settings) == Mode::Maintenance;
         Ok(Bodies {
             index: page(INDEX)?,
-            maintenance: page(MAINTENANCE)?,
+            maintenance: is_closed.then(|| self.maintenance(settings, facts, &policies, compress)).transpose()?,
             admin: page(ADMIN)?,
             not_found: page(NOT_FOUND)?,
         })
@@ -167,7 +182,7 @@ impl Pages {
             .collect();
         let mut blocked = Blocked::default();
         if self.own_style {
-            blocked.look_through_style(STYLE, &self.style, self.sources(MAINTENANCE, settings));
+            blocked.look_through_style(STYLE, &self.style, self.policies(settings).sources(MAINTENANCE));
         }
         if !self.own.is_empty() {
             with_stack(|| self.rehearse_here(settings, facts, &mut blocked))?;
@@ -177,29 +192,40 @@ impl Pages {
     }
 
     fn rehearse_here(&self, settings: &Settings, facts: &Facts, blocked: &mut Blocked) -> Result<(), PagesError> {
-        for maintenance_mode in [Switch::On, Switch::Off, Switch::Unreadable("maybe".into())] {
-            // One that becomes a link, one that does not, and none.
-            for contact in ["help@example.org", "the help desk", ""] {
+        let policies = self.policies(settings);
+        let mut rehearse = |settings: &Settings, facts: &Facts, language, scripted| {
+            let variables = self.variables(settings, facts, &Wording::new(language, settings), scripted);
+            for name in &self.own {
+                let html = line_ends(&self.templates.render(name, &variables)?);
+                policies.of(name, &html)?;
+                blocked.look_through(name, &html, policies.sources(name));
+            }
+            Ok::<_, PagesError>(())
+        };
+        // One that becomes a link, one that does not, and none.
+        for contact in ["help@example.org", "the help desk", ""] {
+            let settings = Settings { contact: contact.into(), ..settings.clone() };
+            for maintenance_mode in [Switch::On, Switch::Off, Switch::Unreadable("maybe".into())] {
+                let settings = Settings { maintenance_mode, ..settings.clone() };
                 for reload_error in ["RETRY_AFTER is wrong", ""] {
-                    let maintenance_mode = maintenance_mode.clone();
-                    let settings = Settings { maintenance_mode, contact: contact.into(), ..settings.clone() };
                     let facts = Facts { reload_error: reload_error.into(), ..facts.clone() };
-                    let variables = self.variables(&settings, &facts);
-                    for name in &self.own {
-                        let sources = self.sources(name, &settings);
-                        let html = line_ends(&self.templates.render(name, &variables)?);
-                        policy(name, &html, sources)?;
-                        blocked.look_through(name, &html, sources);
-                    }
+                    rehearse(&settings, &facts, "en", true)?;
+                }
+            }
+            let settings = Settings { maintenance_mode: Switch::On, ..settings };
+            for until in [Until::Unplanned, Until::Ahead(Timestamp::UNIX_EPOCH), Until::Overdue] {
+                let facts = Facts { until, ..facts.clone() };
+                for (language, scripted) in [("en", true), ("en", false), ("ar", true), ("ar", false)] {
+                    rehearse(&settings, &facts, language, scripted)?;
                 }
             }
         }
         Ok(())
     }
 
-    /// The origins that a page may load from: an own page for users in maintenance alone has any.
-    fn sources<'s>(&self, name: &str, settings: &'s Settings) -> &'s [Source] {
-        if name == MAINTENANCE && self.own.contains(&MAINTENANCE) { &settings.pages_sources } else { &[] }
+    /// The origins of `PAGES_SOURCES` are for an own page for users in maintenance alone.
+    fn policies<'s>(&self, settings: &'s Settings) -> Policies<'s> {
+        Policies::new(if self.own.contains(&MAINTENANCE) { &settings.pages_sources } else { &[] })
     }
 }
 
@@ -222,26 +248,38 @@ mod tests {
 
     use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
     use hmac_sha256::Hash;
+    use http::HeaderValue;
     use tempfile::TempDir;
 
     use super::{policy::inline_blocks, *};
     use crate::{
-        ask::Coding,
+        negotiate::{Coding, List, Media},
         settings::{Files, Sources},
     };
 
     pub(super) fn facts() -> Facts {
         let now = Timestamp::UNIX_EPOCH;
-        Facts { pod: "pod-1".into(), started_at: now, since: now, reload_error: String::new() }
+        Facts { pod: "pod-1".into(), started_at: now, since: now, reload_error: String::new(), until: Until::Unplanned }
     }
 
-    pub(super) fn filled(dir: Option<&Path>, files: &[(&'static str, &str)]) -> Result<Bodies, PagesError> {
-        let settings = Sources::default().resolve(&Files::from_pairs(files)).unwrap();
-        Pages::load(dir)?.fill(&settings, &facts())
+    /// In maintenance, so that every page is there.
+    pub(super) fn filled(dir: Option<&Path>, files: &[(&str, &str)]) -> Result<Bodies, PagesError> {
+        let files = Files::from_pairs(&[&[("MAINTENANCE_MODE", "true")], files].concat());
+        let settings = Sources::default().resolve(&files).unwrap();
+        Pages::load(dir)?.fill(&settings, &facts(), Compress::Now)
     }
 
-    pub(super) fn html(page: &Page) -> String {
-        String::from_utf8(page.body(Coding::Identity).bytes.to_vec()).unwrap()
+    /// The maintenance page as GET gets it, or as any other method does.
+    pub(super) fn maintenance<'b>(bodies: &'b Bodies, language: &str, scripted: bool) -> &'b Html {
+        let value = HeaderValue::from_str(language).unwrap();
+        let mut list = List::default();
+        list.add(&value);
+        let page = bodies.maintenance.as_ref().unwrap().localized(&list);
+        Sent { page, media: Media::Html, scripted, coding: Coding::Identity }.html()
+    }
+
+    pub(super) fn html(page: &Html) -> String {
+        String::from_utf8(page.bytes(Coding::Identity).to_vec()).unwrap()
     }
 
     #[test]
@@ -250,7 +288,7 @@ mod tests {
         let bodies =
             filled(None, &[("MAINTENANCE_TITLE", text), ("MAINTENANCE_MESSAGE", text), ("MAINTENANCE_CONTACT", text)]);
         let bodies = bodies.unwrap();
-        for page in [html(&bodies.maintenance), html(&bodies.admin)] {
+        for page in [html(maintenance(&bodies, "en", true)), html(&bodies.admin.html)] {
             assert!(!page.contains("<b>"), "{page}");
             assert!(
                 page.matches("&lt;b&gt;&quot;Tom&quot; &amp; &#x27;Ann&#x27;&lt;&#x2f;b&gt;").count() >= 3,
@@ -262,7 +300,8 @@ mod tests {
     #[test]
     fn each_page_is_one_document_and_names_its_style_in_the_policy() {
         let bodies = filled(None, &[("MAINTENANCE_CONTACT", "help@example.org")]).unwrap();
-        for page in [&bodies.index, &bodies.maintenance, &bodies.admin, &bodies.not_found] {
+        let unscripted = maintenance(&bodies, "en", false);
+        for page in [&bodies.index.html, unscripted, &bodies.admin.html, &bodies.not_found.html] {
             let html = html(page);
             let blocks: Vec<_> = inline_blocks(&html, "style").collect();
             assert_eq!(blocks.len(), 1);
@@ -290,11 +329,12 @@ mod tests {
         let warnings = Pages::load(Some(dir.path())).unwrap().rehearse(&settings, &facts()).unwrap();
         assert_eq!(warnings, ["\"maintenance.htm\" is the name of no page or picture and is not used"]);
         let bodies = filled(Some(dir.path()), &[("MAINTENANCE_TITLE", "Moving")]).unwrap();
-        assert!(html(&bodies.maintenance).ends_with("Moving 5 minutes"));
+        let page = maintenance(&bodies, "en", true);
+        assert!(html(page).ends_with("Moving 5 min"));
         let hash = |text: &str| format!("'sha256-{}'", BASE64.encode(Hash::hash(text.as_bytes())));
         let expected = format!("; style-src {} {}; script-src {}", hash("a"), hash("b"), hash("c"));
-        assert!(bodies.maintenance.policy.to_str().unwrap().ends_with(&expected));
-        assert!(html(&bodies.index).contains("pod-1"));
+        assert!(page.policy.to_str().unwrap().ends_with(&expected));
+        assert!(html(&bodies.index.html).contains("pod-1"));
     }
 
     #[test]
@@ -316,6 +356,11 @@ mod tests {
             ("maintenance.html", "not contact"),
             ("admin.html", "reload_error"),
             ("admin.html", "not reload_error"),
+            ("maintenance.html", "until"),
+            ("maintenance.html", "overdue"),
+            ("maintenance.html", "scripted and dir == 'rtl'"),
+            ("maintenance.html", "until and not scripted and not contact"),
+            ("maintenance.html", "overdue and dir == 'ltr'"),
         ] {
             let dir = TempDir::new().unwrap();
             fs::write(dir.path().join(name), format!("{{% if {condition} %}}{{{{ typo }}}}{{% endif %}}")).unwrap();
@@ -345,11 +390,13 @@ mod tests {
         for (name, bytes) in files {
             fs::write(dir.path().join(name), bytes).unwrap();
         }
-        let environment = settings.iter().map(|&(name, value)| (name.into(), value.into()));
+        let environment = [("MAINTENANCE_MODE", "true")].iter().chain(settings);
+        let environment = environment.map(|&(name, value)| (name.into(), value.into()));
         let settings = Sources::default().with_environment(environment).unwrap().resolve(&Files::default()).unwrap();
-        let bodies = Pages::load(Some(dir.path())).and_then(|pages| pages.fill(&settings, &facts()));
-        let page = bodies.map_err(|error| error.to_string().replace(dir.path().to_str().unwrap(), "DIR"))?.maintenance;
-        Ok((html(&page), page.policy.to_str().unwrap().to_owned()))
+        let bodies = Pages::load(Some(dir.path())).and_then(|pages| pages.fill(&settings, &facts(), Compress::Now));
+        let bodies = bodies.map_err(|error| error.to_string().replace(dir.path().to_str().unwrap(), "DIR"))?;
+        let page = maintenance(&bodies, "en", true);
+        Ok((html(page), page.policy.to_str().unwrap().to_owned()))
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! The content security policy of a page: the strictest under which its own inline blocks work.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Mutex, PoisonError},
+};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use hmac_sha256::Hash;
@@ -11,16 +14,52 @@ use crate::settings::Source;
 /// A longer Content-Security-Policy is refused by clients, and by proxies in between.
 const LONGEST_POLICY: usize = 4096;
 
-/// Line ends as browsers have them before they hash an inline block.
-pub(super) fn line_ends(html: &str) -> String {
-    html.replace("\r\n", "\n").replace('\r', "\n")
+/// What the policies of the pages are made of.
+pub(super) struct Policies<'s> {
+    /// What an own maintenance page may load from.
+    sources: &'s [Source],
+    /// The hashes of inline blocks, each made once: most pages have the same.
+    hashes: Mutex<BTreeMap<String, String>>,
 }
 
-/// The strictest policy under which the page's own inline styles and scripts work, and what it loads from `sources`.
-///
-/// # Errors
-/// It would be too long.
-pub(super) fn policy(name: &str, html: &str, sources: &[Source]) -> Result<String, PagesError> {
+// === impl Policies ===
+
+impl<'s> Policies<'s> {
+    /// Pages may load from nowhere but the maintenance page, which may load from `sources`.
+    pub(super) const fn new(sources: &'s [Source]) -> Self {
+        Self { sources, hashes: Mutex::new(BTreeMap::new()) }
+    }
+
+    /// What a page may load from.
+    pub(super) fn sources(&self, name: &str) -> &'s [Source] {
+        if name == MAINTENANCE { self.sources } else { &[] }
+    }
+
+    /// The strictest policy under which the page's own inline styles and scripts work, and what it loads from its sources.
+    ///
+    /// # Errors
+    /// It would be too long.
+    pub(super) fn of(&self, name: &str, html: &str) -> Result<String, PagesError> {
+        policy(name, html, self.sources(name), |block| self.hash(block))
+    }
+
+    fn hash(&self, block: &str) -> String {
+        let mut hashes = self.hashes.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(hash) = hashes.get(block) {
+            return hash.clone();
+        }
+        let hash = BASE64.encode(Hash::hash(block.as_bytes()));
+        hashes.insert(block.to_owned(), hash.clone());
+        hash
+    }
+}
+
+/// Line ends as browsers have them before they hash an inline block.
+pub(super) fn line_ends(html: &str) -> String {
+    if html.contains('\r') { html.replace("\r\n", "\n").replace('\r', "\n") } else { html.to_owned() }
+}
+
+fn policy(name: &str, html: &str, sources: &[Source], hash: impl Fn(&str) -> String) -> Result<String, PagesError> {
     let sources: String = sources.iter().map(|source| format!(" {source}")).collect();
     let mut policy = format!("default-src 'none'; img-src data:{sources}; base-uri 'none'; form-action 'none'");
     policy.push_str(match name {
@@ -38,7 +77,7 @@ pub(super) fn policy(name: &str, html: &str, sources: &[Source]) -> Result<Strin
         }
         policy.push_str(&format!("; {directive}"));
         for block in blocks {
-            policy.push_str(&format!(" 'sha256-{}'", BASE64.encode(Hash::hash(block.as_bytes()))));
+            policy.push_str(&format!(" 'sha256-{}'", hash(block)));
         }
         policy.push_str(&sources);
     }
@@ -54,23 +93,27 @@ pub(super) fn policy(name: &str, html: &str, sources: &[Source]) -> Result<Strin
 
 /// The texts between `<element ...>` and `</element`, in order.
 pub(super) fn inline_blocks<'h>(html: &'h str, element: &str) -> impl Iterator<Item = &'h str> {
-    // ASCII lower case keeps every byte's place.
-    let lower = html.to_ascii_lowercase();
     let (open, close) = (format!("<{element}"), format!("</{element}"));
-    let mut at = 0;
+    let mut rest = html;
     std::iter::from_fn(move || {
         loop {
-            let name_end = at + lower[at..].find(&open)? + open.len();
-            at = name_end;
-            if !lower[name_end..].starts_with(|it: char| it == '>' || it.is_ascii_whitespace()) {
+            rest = around(rest, &open)?.1;
+            if !rest.starts_with(|it: char| it == '>' || it.is_ascii_whitespace()) {
                 continue;
             }
-            let start = name_end + lower[name_end..].find('>')? + 1;
-            let end = start + lower[start..].find(&close)?;
-            at = end;
-            return Some(&html[start..end]);
+            let (_, start) = rest.split_once('>')?;
+            let (block, end) = around(start, &close)?;
+            rest = end;
+            return Some(block);
         }
     })
+}
+
+/// What stands before and after the start of a tag, which may be written in capitals.
+fn around<'h>(html: &'h str, tag: &str) -> Option<(&'h str, &'h str)> {
+    let is_tag = |it: &[u8]| it.get(..tag.len()).is_some_and(|it| it.eq_ignore_ascii_case(tag.as_bytes()));
+    let (at, _) = html.match_indices('<').find(|(at, _)| is_tag(&html.as_bytes()[*at..]))?;
+    Some((&html[..at], &html[at + tag.len()..]))
 }
 
 #[cfg(test)]
@@ -80,7 +123,7 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::pages::tests::{filled, html};
+    use crate::pages::tests::{filled, html, maintenance};
 
     #[test]
     fn an_inline_block_is_hashed_with_the_line_ends_of_a_browser() {
@@ -89,10 +132,11 @@ mod tests {
             .unwrap();
         fs::write(dir.path().join("style.css"), "d\r\n").unwrap();
         let bodies = filled(Some(dir.path()), &[]).unwrap();
-        assert_eq!(html(&bodies.maintenance), "<style>a\nd\n</style>\n<script>b\nc</script>");
+        let page = maintenance(&bodies, "en", true);
+        assert_eq!(html(page), "<style>a\nd\n</style>\n<script>b\nc</script>");
         let hash = |text: &str| format!("'sha256-{}'", BASE64.encode(Hash::hash(text.as_bytes())));
         let expected = format!("; style-src {}; script-src {}", hash("a\nd\n"), hash("b\nc"));
-        assert!(bodies.maintenance.policy.to_str().unwrap().ends_with(&expected));
+        assert!(page.policy.to_str().unwrap().ends_with(&expected));
     }
 
     #[test]

@@ -1,6 +1,11 @@
 //! The templates, and how much work, room and stack they may take: a mistake in one is named, and never ends the process.
 
-use std::{collections::BTreeMap, io, thread};
+use std::{
+    collections::BTreeMap,
+    io,
+    num::NonZero,
+    thread::{self, Scope, ScopedJoinHandle},
+};
 
 use minijinja::{Environment, ErrorKind, UndefinedBehavior, Value, machinery::tokenize, syntax::SyntaxConfig};
 
@@ -18,6 +23,8 @@ const MOST_TOKENS: usize = 10_000;
 /// The stack that such a template is parsed and filled in on. The worst that was found, `set` and 10,000 opening brackets,
 /// takes 3.1 MiB, and 28 MiB without optimization; what is not touched costs nothing.
 const STACK: usize = 64 * 1024 * 1024;
+/// As many threads as pages are made on at once: 64 cores would start 64.
+const MOST_THREADS: usize = 4;
 
 /// Templates that are ready to be filled in.
 pub(super) struct Templates(Environment<'static>);
@@ -80,11 +87,37 @@ impl Templates {
 
 /// Runs what minijinja does by recursion where there is room for it.
 pub(super) fn with_stack<T: Send>(work: impl FnOnce() -> Result<T, PagesError> + Send) -> Result<T, PagesError> {
+    thread::scope(|scope| join(spawn(scope, work)?))
+}
+
+/// The same for each of `items`, on a few threads at once.
+pub(super) fn in_parallel<I: Sync, O: Send>(
+    items: &[I],
+    work: impl Fn(&I) -> Result<O, PagesError> + Sync,
+) -> Result<Vec<O>, PagesError> {
+    let threads = thread::available_parallelism().map_or(1, NonZero::get).min(MOST_THREADS);
+    let (size, work) = (items.len().div_ceil(threads).max(1), &work);
     thread::scope(|scope| {
-        let thread = thread::Builder::new().name("pages".into()).stack_size(STACK).spawn_scoped(scope, work);
-        let thread = thread.map_err(|error| PagesError(format!("no thread can be started: {error}")))?;
-        thread.join().unwrap_or_else(|_| Err(PagesError("the template engine failed".into())))
+        let parts = items.chunks(size).map(|part| spawn(scope, move || part.iter().map(work).collect()));
+        let parts: Vec<_> = parts.collect::<Result<_, _>>()?;
+        let mut all = Vec::new();
+        for part in parts {
+            all.extend::<Vec<O>>(join(part)?);
+        }
+        Ok(all)
     })
+}
+
+fn spawn<'s, T: Send + 's>(
+    scope: &'s Scope<'s, '_>,
+    work: impl FnOnce() -> Result<T, PagesError> + Send + 's,
+) -> Result<ScopedJoinHandle<'s, Result<T, PagesError>>, PagesError> {
+    let thread = thread::Builder::new().name("pages".into()).stack_size(STACK).spawn_scoped(scope, work);
+    thread.map_err(|error| PagesError(format!("no thread can be started: {error}")))
+}
+
+fn join<T>(thread: ScopedJoinHandle<'_, Result<T, PagesError>>) -> Result<T, PagesError> {
+    thread.join().unwrap_or_else(|_| Err(PagesError("the template engine failed".into())))
 }
 
 /// A buffer that takes no more than a page.
@@ -133,7 +166,7 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::{ask::Coding, pages::tests::filled};
+    use crate::{negotiate::Coding, pages::tests::filled};
 
     #[test]
     fn an_absurd_template_is_refused_and_never_ends_the_process() {
@@ -190,7 +223,7 @@ mod tests {
         .unwrap();
         let fill = |title: usize| {
             let bodies = filled(Some(dir.path()), &[("MAINTENANCE_TITLE", &"x".repeat(title))]);
-            bodies.map(|it| it.index.body(Coding::Identity).bytes.len()).map_err(|error| error.to_string())
+            bodies.map(|it| it.index.html.bytes(Coding::Identity).len()).map_err(|error| error.to_string())
         };
         assert_eq!(fill(4096), Ok(LARGEST_PAGE));
         assert_eq!(fill(4097), Err("index.html becomes larger than 1024 KiB".into()));

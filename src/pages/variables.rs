@@ -1,38 +1,57 @@
 //! What templates are filled in with.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
-use jiff::Timestamp;
 use minijinja::{Value, context};
 
 use super::{Facts, Pages};
-use crate::settings::{Accent, Settings};
+use crate::{
+    locales::Wording,
+    settings::{Accent, Settings},
+    until::{Until, in_utc, to_the_second},
+};
 
 /// The colour of the embedded icon, where no other is set.
 const BUILT_IN_BLUE: &str = "#0b66c3";
 
 impl Pages {
-    /// The variables of every template.
-    pub(super) fn variables(&self, settings: &Settings, facts: &Facts) -> Value {
+    /// The variables of every template. `scripted` is whether this page may have a script.
+    pub(super) fn variables(&self, settings: &Settings, facts: &Facts, wording: &Wording<'_>, scripted: bool) -> Value {
         let style = self.style.clone() + &settings.accent.map_or_else(String::new, Accent::style);
         let icon = match (settings.accent, &self.icon) {
             (Some(accent), (embedded, false)) => embedded.replace(BUILT_IN_BLUE, &accent.to_string()),
             (_, (icon, _)) => icon.clone(),
         };
         let mode = settings.maintenance_mode.is_on();
+        let Wording { locale, .. } = wording;
+        let (until, until_text) = match facts.until {
+            Until::Ahead(until) => (to_the_second(until), in_utc(until)),
+            Until::Overdue | Until::Unplanned => Default::default(),
+        };
         context! {
             style => Value::from_safe_string(style),
             icon => Value::from_safe_string(format!("data:image/svg+xml;base64,{}", BASE64.encode(icon))),
             logo => self.logo.clone(),
             logo_alt => self.logo_alt.clone(),
+            script => self.script.clone(),
             version => env!("CARGO_PKG_VERSION"),
             tier => settings.tier.as_str(),
             pod => facts.pod.clone(),
-            title => settings.title.clone(),
-            message => settings.message.clone(),
+            lang => wording.tag,
+            dir => wording.direction,
+            title => wording.title.text,
+            title_lang => wording.title.tag,
+            message => wording.message.text,
+            message_lang => wording.message.tag,
+            text => Value::from(locale.texts().clone()),
+            text_lang => wording.locale_tag,
+            until,
+            until_text,
+            overdue => facts.until == Until::Overdue,
+            scripted,
             contact => settings.contact.clone(),
             contact_href => contact_href(&settings.contact),
             retry_after => settings.retry_after,
-            retry_after_text => in_words(settings.retry_after),
+            retry_after_text => locale.span(settings.retry_after),
             users_mode => mode.map_or("", |on| if on { "maintenance" } else { "normal" }),
             users_value => settings.maintenance_mode.as_str(),
             since => to_the_second(facts.since),
@@ -64,21 +83,6 @@ fn contact_href(contact: &str) -> String {
     }
 }
 
-/// Seconds in words, rounded up: 300 is "5 minutes", 5400 is "90 minutes".
-fn in_words(seconds: u32) -> String {
-    let (number, unit) = match seconds {
-        0..60 => (seconds, "second"),
-        60..7200 => (seconds.div_ceil(60), "minute"),
-        7200..172_800 => (seconds.div_ceil(3600), "hour"),
-        _ => (seconds.div_ceil(86_400), "day"),
-    };
-    format!("{number} {unit}{}", if number == 1 { "" } else { "s" })
-}
-
-fn to_the_second(time: Timestamp) -> String {
-    format!("{time:.0}")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,22 +100,6 @@ mod tests {
             ("", ""),
         ] {
             assert_eq!(contact_href(contact), href, "{contact}");
-        }
-    }
-
-    #[test]
-    fn seconds_are_put_into_words() {
-        for (seconds, words) in [
-            (1, "1 second"),
-            (59, "59 seconds"),
-            (60, "1 minute"),
-            (300, "5 minutes"),
-            (301, "6 minutes"),
-            (5400, "90 minutes"),
-            (7200, "2 hours"),
-            (172_800, "2 days"),
-        ] {
-            assert_eq!(in_words(seconds), words);
         }
     }
 }

@@ -254,7 +254,7 @@ mod tests {
         const FIRST_HEAD_TIME: Duration = Duration::from_secs(10);
         fn handle(&self, request: Request<Incoming>, _: SocketAddr, _: Instant) -> Response<Full<Bytes>> {
             assert_ne!(request.uri().path(), "/panic", "as asked");
-            Answer::NotFound.into_response(http::HeaderMap::new(), false)
+            Answer::NotFound.into_response(http::HeaderMap::new(), crate::cors::Sharing::Off, false)
         }
         fn refused(&self, _: Refusal) {}
     }

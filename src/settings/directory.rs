@@ -1,16 +1,20 @@
 //! The directory of live settings, read whole or not at all.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
-use super::table::TABLE;
+use super::table::{TABLE, TRANSLATED};
 use crate::{
     files::{self, ReadError},
     generation,
 };
 
-/// The live settings that a directory holds: names to trimmed, non-empty texts.
+/// The live settings that a directory holds: names to trimmed, non-empty texts. A name may be one with a language, such as
+/// `MAINTENANCE_TITLE.fr`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Files(BTreeMap<&'static str, String>);
+pub struct Files(BTreeMap<String, String>);
 
 /// A larger file is a mistake, not a setting.
 const LARGEST_FILE: u64 = 64 * 1024;
@@ -24,14 +28,23 @@ pub fn read(dir: &Path) -> Result<Files, ReadError> {
     generation::read(dir, |dir| {
         let mut files = BTreeMap::new();
         for name in generation::names(dir)? {
-            let Some(setting) = TABLE.iter().find(|it| it.live && name == *it.name) else { continue };
-            let text = files::read(&dir.join(setting.name), LARGEST_FILE)?;
+            let Some(name) = name.into_string().ok().filter(|it| is_setting(it)) else { continue };
+            let text = files::read(&dir.join(&name), LARGEST_FILE)?;
             if !text.trim().is_empty() {
-                files.insert(setting.name, text.trim().to_owned());
+                files.insert(name, text.trim().to_owned());
             }
         }
         Ok(Files(files))
     })
+}
+
+fn is_setting(name: &str) -> bool {
+    TABLE.iter().any(|it| it.live && name == it.name) || in_language(name).is_some()
+}
+
+/// The setting and the language of a name such as `MAINTENANCE_TITLE.fr`.
+fn in_language(name: &str) -> Option<(&str, &str)> {
+    name.split_once('.').filter(|(name, _)| TRANSLATED.contains(name))
 }
 
 // === impl Files ===
@@ -43,9 +56,21 @@ impl Files {
         self.0.get(name).map(String::as_str)
     }
 
+    /// The texts of a setting in certain languages: the language as it stands in the name, and the text.
+    pub(super) fn in_languages(&self, name: &str) -> impl Iterator<Item = (&str, &str)> {
+        let texts = self.0.iter().filter_map(|(key, text)| Some((in_language(key)?, text)));
+        texts.filter(move |((it, _), _)| *it == name).map(|((_, language), text)| (language, text.as_str()))
+    }
+
+    /// The names whose texts are not the same in `other`, in order.
+    pub(crate) fn changed<'f>(&'f self, other: &'f Self) -> Vec<&'f str> {
+        let names: BTreeSet<_> = self.0.keys().chain(other.0.keys()).map(String::as_str).collect();
+        names.into_iter().filter(|name| self.get(name) != other.get(name)).collect()
+    }
+
     #[cfg(test)]
-    pub(crate) fn from_pairs(pairs: &[(&'static str, &str)]) -> Self {
-        let trimmed = pairs.iter().map(|(name, text)| (*name, text.trim().to_owned()));
+    pub(crate) fn from_pairs(pairs: &[(&str, &str)]) -> Self {
+        let trimmed = pairs.iter().map(|(name, text)| ((*name).to_owned(), text.trim().to_owned()));
         Self(trimmed.filter(|(_, text)| !text.is_empty()).collect())
     }
 }
@@ -64,8 +89,12 @@ mod tests {
         fs::write(dir.path().join("MAINTENANCE_MODE"), " true\n").unwrap();
         fs::write(dir.path().join("RETRY_AFTER"), "\n").unwrap();
         fs::write(dir.path().join("LISTEN"), "[::]:1").unwrap();
-        fs::write(dir.path().join("notes.txt"), "x").unwrap();
-        assert_eq!(read(dir.path()), Ok(Files::from_pairs(&[("MAINTENANCE_MODE", "true")])));
+        for name in ["notes.txt", "MAINTENANCE_CONTACT.fr", "RETRY_AFTER.fr", "MAINTENANCE_TITLE"] {
+            fs::write(dir.path().join(name), "x").unwrap();
+        }
+        fs::write(dir.path().join("MAINTENANCE_TITLE.fr"), "y").unwrap();
+        let files = [("MAINTENANCE_MODE", "true"), ("MAINTENANCE_TITLE", "x"), ("MAINTENANCE_TITLE.fr", "y")];
+        assert_eq!(read(dir.path()), Ok(Files::from_pairs(&files)));
     }
 
     #[test]

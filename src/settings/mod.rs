@@ -8,14 +8,18 @@ mod directory;
 mod source;
 mod sources;
 mod table;
+mod values;
 
-use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf, time::Duration};
+
+use jiff::Timestamp;
 
 pub use self::{
     directory::{Files, read},
     source::Source,
     sources::{Invalid, Origin, Sources},
     table::{MAINTENANCE_MODE, Setting, TABLE, find, help},
+    values::Origins,
 };
 pub use crate::{accent::Accent, admin_auth::Credentials, files::ReadError};
 
@@ -44,16 +48,28 @@ pub struct Settings {
     pub health_path: Option<String>,
     /// Who may see the admin tier's pages; `None`: everybody, or this is not the admin tier.
     pub credentials: Option<Credentials>,
-    /// The heading of the maintenance page.
-    pub title: String,
-    /// What the maintenance page tells users.
-    pub message: String,
+    /// What the user agents of load balancers' health checks begin with.
+    pub health_user_agents: Vec<String>,
+    /// The language of the texts that are set without one, and of the page where a client's languages are not there.
+    pub language: String,
+    /// The heading of the maintenance page, by language, as far as it is set.
+    pub titles: BTreeMap<String, String>,
+    /// What the maintenance page tells users, by language, as far as it is set.
+    pub messages: BTreeMap<String, String>,
     /// Whom users may ask; may be empty.
     pub contact: String,
     /// The colour of the page's button, links and icon, where it is not the built-in blue.
     pub accent: Option<Accent>,
-    /// Seconds after which users may try again.
+    /// Seconds after which users may try again, where no end is planned.
     pub retry_after: u32,
+    /// By how many percent that is raised at random, at most.
+    pub retry_jitter: u32,
+    /// When maintenance is planned to end.
+    pub until: Option<Timestamp>,
+    /// The format of the page for clients that do not say what they want.
+    pub response_format: Format,
+    /// The origins whose browsers may read the answers.
+    pub cors_allow_origins: Origins,
     /// How long new connections are still taken after SIGTERM.
     pub shutdown_delay: Duration,
     /// How long connections may take to end after that.
@@ -84,6 +100,19 @@ pub enum Switch {
     Unreadable(String),
 }
 
+/// A format of the maintenance page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// A page for people.
+    Html,
+    /// A problem of RFC 9457.
+    Json,
+    /// The same in XML.
+    Xml,
+    /// A line for each thing that is said.
+    Text,
+}
+
 /// How a request is logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
@@ -112,11 +141,17 @@ impl Settings {
             standby: false,
             health_path: None,
             credentials: None,
-            title: String::new(),
-            message: String::new(),
+            health_user_agents: Vec::new(),
+            language: String::new(),
+            titles: BTreeMap::new(),
+            messages: BTreeMap::new(),
             contact: String::new(),
             accent: None,
             retry_after: 0,
+            retry_jitter: 0,
+            until: None,
+            response_format: Format::Html,
+            cors_allow_origins: Origins::None,
             shutdown_delay: Duration::ZERO,
             shutdown_timeout: Duration::ZERO,
             max_connections: 0,
@@ -180,6 +215,20 @@ impl Switch {
             Self::On => "true",
             Self::Off => "false",
             Self::Unreadable(text) => text,
+        }
+    }
+}
+
+// === impl Format ===
+
+impl Format {
+    fn parse(text: &str) -> Option<Self> {
+        match text {
+            "html" => Some(Self::Html),
+            "json" => Some(Self::Json),
+            "xml" => Some(Self::Xml),
+            "text" => Some(Self::Text),
+            _ => None,
         }
     }
 }

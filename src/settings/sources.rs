@@ -4,7 +4,8 @@ use std::{collections::BTreeMap, ffi::OsString, fmt, path::PathBuf};
 
 use super::{
     Credentials, Files, Settings, Tier,
-    table::{ADMIN_PASSWORD, ADMIN_USER, MAINTENANCE_MODE, Setting, TABLE, find},
+    table::{ADMIN_PASSWORD, ADMIN_USER, MAINTENANCE_MODE, Setting, TABLE, TRANSLATED, find},
+    values,
 };
 
 /// The sources that do not change while the server runs: flags and environment.
@@ -109,6 +110,16 @@ impl Sources {
                 return Err(Invalid::new(setting, origin, text));
             }
         }
+        // As it is more specific, it rules over the same language's text by the plain name, wherever that comes from.
+        for (name, texts) in TRANSLATED.into_iter().zip([&mut settings.titles, &mut settings.messages]) {
+            for (language, text) in files.in_languages(name) {
+                let tag = values::language(language).ok_or_else(|| {
+                    let expected = format!("a name that ends in a language tag, as in {name}.fr or {name}.zh-Hant");
+                    Invalid::of(&format!("{name}.{}", language.escape_debug()), text, "the config directory", &expected)
+                })?;
+                texts.insert(tag, text.to_owned());
+            }
+        }
         if settings.standby && settings.tier == Tier::Admin {
             let origin =
                 find("STANDBY").and_then(|it| self.ruling(it, files)).map_or(Origin::Default, |(_, origin)| origin);
@@ -162,16 +173,20 @@ impl Invalid {
             return Self(format!("{name} (from {origin}, not shown): expected {expected}"));
         };
         let flag = if origin == Origin::Flag { format!(" --{flag}") } else { String::new() };
+        Self::of(name, value, &format!("{origin}{flag}"), expected)
+    }
+
+    fn of(name: &str, value: &str, origin: &str, expected: &str) -> Self {
         let shown: String = value.chars().take(VALUE_SHOWN).collect();
         let cut = if shown.len() < value.len() { "..." } else { "" };
-        Self(format!("{name} {shown:?}{cut} (from {origin}{flag}): expected {expected}"))
+        Self(format!("{name} {shown:?}{cut} (from {origin}): expected {expected}"))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::Switch;
+    use crate::settings::{Format, Origins, Switch};
 
     fn environment(pairs: &[(&str, &str)]) -> Sources {
         let pairs = pairs.iter().map(|(name, value)| (name.into(), value.into()));
@@ -189,7 +204,10 @@ mod tests {
         assert_eq!(settings.shutdown_delay.as_secs(), 10);
         assert_eq!(settings.shutdown_timeout.as_secs(), 20);
         assert_eq!(settings.max_connections, 4096);
-        assert!(settings.title.starts_with("We"));
+        assert_eq!((settings.language.as_str(), settings.titles.len(), settings.messages.len()), ("en", 0, 0));
+        assert_eq!((settings.retry_jitter, settings.until), (10, None));
+        assert_eq!((settings.response_format, settings.cors_allow_origins), (Format::Html, Origins::None));
+        assert_eq!(settings.health_user_agents, ["GoogleHC/", "ELB-HealthChecker/"]);
         assert_eq!(settings.contact, "");
     }
 
@@ -233,6 +251,12 @@ mod tests {
             ("HEALTH_PATH", "lb"),
             ("HEALTH_PATH", "/lb?x"),
             ("HEALTH_PATH", "/größe"),
+            ("HEALTH_USER_AGENTS", "größe"),
+            ("MAINTENANCE_LANGUAGE", "French"),
+            ("RETRY_JITTER", "101"),
+            ("MAINTENANCE_UNTIL", "06:00"),
+            ("RESPONSE_FORMAT", "HTML"),
+            ("CORS_ALLOW_ORIGINS", "https://a/"),
         ] {
             let error = environment(&[(name, value)]).resolve(&Files::default()).unwrap_err().to_string();
             let expected = find(name).unwrap().expected;
@@ -253,6 +277,28 @@ mod tests {
         assert_eq!(invalid(&sources, &[("RETRY_AFTER", "never")]), of_file);
         let error = Invalid::new(find("TIER").unwrap(), Origin::Default, "").to_string();
         assert_eq!(error, "invalid TIER \"\" (from the default): expected user or admin");
+    }
+
+    #[test]
+    fn a_text_may_be_set_in_several_languages() {
+        let sources = environment(&[("MAINTENANCE_TITLE", "Closed"), ("MAINTENANCE_LANGUAGE", "EN")]);
+        let files = [
+            ("MAINTENANCE_TITLE.fr", "Fermé"),
+            ("MAINTENANCE_TITLE.pt-br", "Fechado"),
+            ("MAINTENANCE_MESSAGE.de", "Zu"),
+        ];
+        let settings = sources.resolve(&Files::from_pairs(&files)).unwrap();
+        let texts =
+            |map: &BTreeMap<String, String>| map.iter().map(|(tag, text)| format!("{tag}: {text}")).collect::<Vec<_>>();
+        assert_eq!(texts(&settings.titles), ["en: Closed", "fr: Fermé", "pt-BR: Fechado"]);
+        assert_eq!(texts(&settings.messages), ["de: Zu"]);
+        let files = [("MAINTENANCE_TITLE", "by the plain name"), ("MAINTENANCE_TITLE.en", "by its own")];
+        assert_eq!(texts(&sources.resolve(&Files::from_pairs(&files)).unwrap().titles), ["en: by its own"]);
+        let wrong = Files::from_pairs(&[("MAINTENANCE_TITLE.french", "Fermé")]);
+        assert_eq!(
+            sources.resolve(&wrong).unwrap_err().to_string(),
+            "invalid MAINTENANCE_TITLE.french \"Fermé\" (from the config directory): expected a name that ends in a language tag, as in MAINTENANCE_TITLE.fr or MAINTENANCE_TITLE.zh-Hant"
+        );
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! The one table of settings: flags, environment, files, `--help` and the docs all come from here.
 
-use std::{fmt::Write as _, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, fmt::Write as _, net::SocketAddr, path::PathBuf, time::Duration};
 
-use super::{Accent, LogFormat, Settings, Source, Switch, Tier, addresses};
+use super::{Accent, Format, LogFormat, Origins, Settings, Source, Switch, Tier, addresses, values};
 
 /// One setting: how it is named, which values it takes, and how its text becomes a field of [`Settings`].
 pub struct Setting {
@@ -33,13 +33,16 @@ impl Setting {
 /// The setting that is the switch itself.
 pub const MAINTENANCE_MODE: &str = "MAINTENANCE_MODE";
 
+/// The settings that may also be set in a certain language, by a file such as `MAINTENANCE_TITLE.fr`.
+pub(super) const TRANSLATED: [&str; 2] = ["MAINTENANCE_TITLE", "MAINTENANCE_MESSAGE"];
 /// The settings that are credentials together: [`super::Sources::resolve`] puts them into one field.
 pub(super) const ADMIN_USER: &str = "ADMIN_USER";
 pub(super) const ADMIN_PASSWORD: &str = "ADMIN_PASSWORD";
 
 const SECONDS_A_YEAR: u32 = 31_536_000;
 
-/// Every setting, in the order in which they are parsed: `TIER` comes before what depends on it.
+/// Every setting, in the order in which they are parsed: `TIER` and `MAINTENANCE_LANGUAGE` come before what depends on
+/// them.
 pub static TABLE: &[Setting] = &[
     Setting {
         name: "LISTEN",
@@ -136,25 +139,43 @@ pub static TABLE: &[Setting] = &[
         parse: |s, text| path(text).map(|it| s.health_path = Some(it)),
     },
     Setting {
+        name: "HEALTH_USER_AGENTS",
+        default: Some("GoogleHC/ ELB-HealthChecker/"),
+        live: false,
+        secret: false,
+        expected: "what user agents begin with, in visible ASCII, separated by spaces; or none",
+        help: "the health checks of load balancers, which in maintenance get 200 on any path, so that users get the page \
+               and not the load balancer's own error",
+        parse: |s, text| values::user_agents(text).map(|it| s.health_user_agents = it),
+    },
+    Setting {
+        name: "MAINTENANCE_LANGUAGE",
+        default: Some("en"),
+        live: true,
+        secret: false,
+        expected: "a language tag, as in en, pt-BR or zh-Hant",
+        help: "the language of title and message, and the one used where a client's languages are not there",
+        parse: |s, text| values::language(text).map(|it| s.language = it),
+    },
+    Setting {
         name: "MAINTENANCE_TITLE",
-        default: Some("We’ll be right back"),
+        default: None,
         live: true,
         secret: false,
         expected: "any text",
-        help: "the heading of the maintenance page",
-        parse: |s, text| text_into(&mut s.title, text),
+        help: "the heading of the maintenance page, instead of the built-in one of each language; a file \
+               MAINTENANCE_TITLE.fr in CONFIG_DIR is the same in French",
+        parse: |s, text| text_in(&mut s.titles, &s.language, text),
     },
     Setting {
         name: "MAINTENANCE_MESSAGE",
-        default: Some(
-            "We are doing planned maintenance, and this site is closed for a short while. \
-             Nothing is wrong on your side.",
-        ),
+        default: None,
         live: true,
         secret: false,
         expected: "any text",
-        help: "what the maintenance page tells users",
-        parse: |s, text| text_into(&mut s.message, text),
+        help: "what the maintenance page tells users, instead of the built-in text of each language; a file \
+               MAINTENANCE_MESSAGE.fr in CONFIG_DIR is the same in French",
+        parse: |s, text| text_in(&mut s.messages, &s.language, text),
     },
     Setting {
         name: "MAINTENANCE_CONTACT",
@@ -180,8 +201,45 @@ pub static TABLE: &[Setting] = &[
         live: true,
         secret: false,
         expected: "whole seconds from 1 to 31536000",
-        help: "seconds after which users may try again",
+        help: "seconds after which users may try again, where no end is planned or it has passed",
         parse: |s, text| number(text, 1, SECONDS_A_YEAR).map(|it| s.retry_after = it),
+    },
+    Setting {
+        name: "RETRY_JITTER",
+        default: Some("10"),
+        live: true,
+        secret: false,
+        expected: "a whole percentage from 0 to 100",
+        help: "by how many percent Retry-After is raised at random, at most 300 s, so that clients do not come back in \
+               one wave",
+        parse: |s, text| number(text, 0, 100).map(|it| s.retry_jitter = it),
+    },
+    Setting {
+        name: "MAINTENANCE_UNTIL",
+        default: None,
+        live: true,
+        secret: false,
+        expected: "a date and time with seconds and a zone, as in 2026-12-02T07:00:00+01:00 or 2026-12-02T06:00:00Z",
+        help: "when maintenance is planned to end",
+        parse: |s, text| values::time(text).map(|it| s.until = Some(it)),
+    },
+    Setting {
+        name: "RESPONSE_FORMAT",
+        default: Some("html"),
+        live: true,
+        secret: false,
+        expected: "html, json, xml or text",
+        help: "the format of the maintenance page for clients that do not say what they want",
+        parse: |s, text| Format::parse(text).map(|it| s.response_format = it),
+    },
+    Setting {
+        name: "CORS_ALLOW_ORIGINS",
+        default: None,
+        live: true,
+        secret: false,
+        expected: "origins separated by spaces, as in https://app.example.org, without paths; or *",
+        help: "the origins whose browsers may read the answers",
+        parse: |s, text| Origins::parse(text).map(|it| s.cors_allow_origins = it),
     },
     Setting {
         name: ADMIN_USER,
@@ -288,6 +346,12 @@ fn path(text: &str) -> Option<String> {
     let is_path = text.len() > 1 && text.starts_with('/') && uri.path() == text;
     // A URI has other characters as `%` and digits alone; `Uri` is not so strict.
     (is_path && text.bytes().all(|it| it.is_ascii_graphic())).then(|| text.to_owned())
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the shape of every parser")]
+fn text_in(texts: &mut BTreeMap<String, String>, language: &str, text: &str) -> Option<()> {
+    texts.insert(language.to_owned(), text.to_owned());
+    Some(())
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "the shape of every parser")]
