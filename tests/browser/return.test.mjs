@@ -126,6 +126,16 @@ test('a page that the browser kept and shows again asks if a check is due', asyn
   await checked;
 });
 
+test('the wait of an earlier maintenance is forgotten', async t => {
+  const server = await serve(t, { MAINTENANCE_MODE: 'false' });
+  const page = await clocked(t);
+  await page.goto(server.url);
+  await page.evaluate(() => sessionStorage.setItem('maintenance-mode', `${Date.now() - 600_000} 300000`));
+  await server.maintenance(true);
+  await page.goto(server.url);
+  for (const wait of [30, 30, 45]) await check(page, wait);
+});
+
 test('a service worker that answers for the site does not make it loop', async t => {
   const server = await serve(t);
   const worker = `

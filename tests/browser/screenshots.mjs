@@ -33,7 +33,7 @@ const PICTURES = {
 
 for (const [name, { live, settings = {}, logo, options }] of Object.entries(PICTURES)) {
   test(name, async t => {
-    const pages = logo ? { PAGES_DIR: directory(t, { 'logo.svg': logo }) } : {};
+    const pages = logo ? { PAGES_DIR: directory(t, { 'logo.svg': logo, 'logo.txt': 'The shop' }) } : {};
     const server = await serve(t, live, { ...settings, ...pages });
     const page = await tab(t, options);
     await page.goto(server.url);
