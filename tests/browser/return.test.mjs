@@ -1,8 +1,9 @@
 // The page returns by itself.
 
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { answer, check, clocked, front, serve, tab, test } from './setup.mjs';
+import { answer, check, clocked, directory, front, serve, tab, test } from './setup.mjs';
 
 const OPEN = 'The application is open', CLOSED = 'We’ll be right back';
 
@@ -207,6 +208,19 @@ test('it works in an iframe of another origin', async t => {
   proxy.answers['HEAD *'] = proxy.answers['GET *'] = answer('<h1>The widget</h1>');
   await check(page, 30);
   await frame.getByRole('heading', { name: 'The widget' }).waitFor();
+});
+
+test('a page of one’s own returns by what the docs say', async t => {
+  const [, sample] = /```html\n([^]*?)```/.exec(readFileSync(new URL('../../docs/pages.md', import.meta.url), 'utf8'));
+  const pages = directory(t, { 'maintenance.html': `<!doctype html><title>{{ title }}</title>${sample}` });
+  const server = await serve(t, { MAINTENANCE_UNTIL: '2099-12-02T07:00:00+01:00' }, { PAGES_DIR: pages });
+  const page = await clocked(t, 0.5, { timezoneId: 'Europe/Berlin' });
+  await page.goto(server.url);
+  await page.getByText('Back by Wednesday').waitFor();
+  await page.getByText('it reloads by itself').waitFor();
+  await server.maintenance(false);
+  await check(page, 30);
+  await page.getByRole('heading', { name: OPEN }).waitFor();
 });
 
 test('it works where the browser gives no storage', async t => {
