@@ -2,18 +2,11 @@
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { answer, check, clocked, directory, front, serve, tab, test } from './setup.mjs';
+import { answer, check, clocked, directory, front, serve, tab, test, until } from './setup.mjs';
 
 const OPEN = 'The application is open', CLOSED = 'We’ll be right back';
 
 const heading = page => page.locator('h1').textContent();
-const until = async (what, holds) => {
-  for (let tries = 0; !(await holds()); tries++) {
-    assert(tries < 400, what);
-    await sleep(50);
-  }
-};
 
 /** As if the reader went to another tab, or came back. */
 const hide = (page, hidden) => page.evaluate(hidden => {
