@@ -8,7 +8,7 @@
 
   // The end in the reader's own zone and, where it is the page's, in the reader's own variety of the language.
   if (time) try {
-    const base = tag => tag.split('-')[0], page = document.documentElement.lang;
+    const base = tag => tag.split('-')[0], page = document.documentElement.lang || navigator.language;
     const reader = navigator.languages.find(tag => base(tag) == base(page)) || page;
     const year = date => new Date(date).getFullYear();
     time.textContent = new Intl.DateTimeFormat(reader, {

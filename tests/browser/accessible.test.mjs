@@ -42,7 +42,7 @@ const PAGES = {
 };
 
 async function visit(t, { live, settings = {}, path = '/', post, logo: withLogo }, options) {
-  if (withLogo) settings = { ...settings, PAGES_DIR: directory(t, { 'logo.svg': logo }) };
+  if (withLogo) settings = { ...settings, PAGES_DIR: directory(t, { 'logo.svg': logo, 'logo.txt': 'The shop' }) };
   const server = await serve(t, live, settings);
   const page = await tab(t, options);
   if (post) {
@@ -82,6 +82,14 @@ test('printed, the page has its texts and not what can only be clicked', async t
   assert(await page.getByText('We expect to be back by').isVisible());
   assert(await page.getByText('+49 (30) 123-456').isVisible());
   assert(!(await page.getByText('Try again').isVisible()));
+});
+
+test('the logo is read aloud by its name, and the button has the accent', async t => {
+  const page = await visit(t, PAGES['the page with a logo and an accent'], { colorScheme: 'light' });
+  const picture = page.getByRole('img', { name: 'The shop' });
+  assert.equal(await picture.evaluate(it => it.naturalWidth), 200);
+  const colour = await page.locator('.button').evaluate(it => getComputedStyle(it).backgroundColor);
+  assert.equal(colour, 'rgb(138, 21, 56)');
 });
 
 test('where the reader chooses the colours the button has an edge', async t => {

@@ -1,18 +1,12 @@
 // The page returns by itself.
 
 import assert from 'node:assert/strict';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { answer, check, clocked, front, serve, tab, test } from './setup.mjs';
+import { readFileSync } from 'node:fs';
+import { answer, check, clocked, directory, front, serve, tab, test, until } from './setup.mjs';
 
 const OPEN = 'The application is open', CLOSED = 'We’ll be right back';
 
 const heading = page => page.locator('h1').textContent();
-const until = async (what, holds) => {
-  for (let tries = 0; !(await holds()); tries++) {
-    assert(tries < 400, what);
-    await sleep(50);
-  }
-};
 
 /** As if the reader went to another tab, or came back. */
 const hide = (page, hidden) => page.evaluate(hidden => {
@@ -126,6 +120,16 @@ test('a page that the browser kept and shows again asks if a check is due', asyn
   await checked;
 });
 
+test('the wait of an earlier maintenance is forgotten', async t => {
+  const server = await serve(t, { MAINTENANCE_MODE: 'false' });
+  const page = await clocked(t);
+  await page.goto(server.url);
+  await page.evaluate(() => sessionStorage.setItem('maintenance-mode', `${Date.now() - 600_000} 300000`));
+  await server.maintenance(true);
+  await page.goto(server.url);
+  for (const wait of [30, 30, 45]) await check(page, wait);
+});
+
 test('a service worker that answers for the site does not make it loop', async t => {
   const server = await serve(t);
   const worker = `
@@ -197,6 +201,19 @@ test('it works in an iframe of another origin', async t => {
   proxy.answers['HEAD *'] = proxy.answers['GET *'] = answer('<h1>The widget</h1>');
   await check(page, 30);
   await frame.getByRole('heading', { name: 'The widget' }).waitFor();
+});
+
+test('a page of one’s own returns by what the docs say', async t => {
+  const [, sample] = /```html\n([^]*?)```/.exec(readFileSync(new URL('../../docs/pages.md', import.meta.url), 'utf8'));
+  const pages = directory(t, { 'maintenance.html': `<!doctype html><title>{{ title }}</title>${sample}` });
+  const server = await serve(t, { MAINTENANCE_UNTIL: '2099-12-02T07:00:00+01:00' }, { PAGES_DIR: pages });
+  const page = await clocked(t, 0.5, { timezoneId: 'Europe/Berlin' });
+  await page.goto(server.url);
+  await page.getByText('Back by Wednesday').waitFor();
+  await page.getByText('it reloads by itself').waitFor();
+  await server.maintenance(false);
+  await check(page, 30);
+  await page.getByRole('heading', { name: OPEN }).waitFor();
 });
 
 test('it works where the browser gives no storage', async t => {

@@ -11,7 +11,7 @@ const contact = { MAINTENANCE_CONTACT: 'help@example.org' };
 // Tomorrow morning, on the hour.
 const DAY = 86_400_000;
 const end = { MAINTENANCE_UNTIL: new Date((Math.floor(Date.now() / DAY) + 1.25) * DAY).toISOString() };
-const logo = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 168 40">
+const logo = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="6 0 162 40">
   <path d="M8 14h24l-3 20H11zM14 14a6 6 0 0 1 12 0" fill="none" stroke="#0a7a5a" stroke-width="3" stroke-linejoin="round"/>
   <text x="44" y="30" font-family="sans-serif" font-size="26" font-weight="700" fill="#0a7a5a">The shop</text>
 </svg>`;
@@ -33,7 +33,7 @@ const PICTURES = {
 
 for (const [name, { live, settings = {}, logo, options }] of Object.entries(PICTURES)) {
   test(name, async t => {
-    const pages = logo ? { PAGES_DIR: directory(t, { 'logo.svg': logo }) } : {};
+    const pages = logo ? { PAGES_DIR: directory(t, { 'logo.svg': logo, 'logo.txt': 'The shop' }) } : {};
     const server = await serve(t, live, { ...settings, ...pages });
     const page = await tab(t, options);
     await page.goto(server.url);

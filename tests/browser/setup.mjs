@@ -21,6 +21,14 @@ after(() => browser.close());
 /** A test that fails where it hangs. */
 export const test = (name, run) => unbounded(name, { timeout: 120_000 }, run);
 
+/** Waits until `holds`, for a while. */
+export async function until(what, holds) {
+  for (let tries = 0; !(await holds()); tries++) {
+    assert(tries < 400, `in vain: until ${what}`);
+    await sleep(50);
+  }
+}
+
 /** A directory with these files, which goes with the test. */
 export function directory(t, files) {
   const path = mkdtempSync(join(tmpdir(), 'browser-'));
@@ -52,10 +60,7 @@ export async function serve(t, live = {}, settings = {}) {
     /** Switches, and waits until it is in force. */
     async maintenance(on) {
       writeFileSync(join(config, 'MAINTENANCE_MODE'), `${on}`);
-      for (let tries = 0; (await ask(url)).headers['maintenance-mode'] !== (on ? 'on' : undefined); tries++) {
-        assert(tries < 400, 'the switch does not take effect');
-        await sleep(50);
-      }
+      await until('it is in force', async () => ((await ask(url)).headers['maintenance-mode'] === 'on') === on);
     },
   };
 }
