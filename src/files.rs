@@ -1,4 +1,4 @@
-//! Files that an operator mounts: read whole, as text, and so that none of them can hold the server up.
+//! Files that an operator mounts: read whole, and so that none of them can hold the server up.
 
 use std::{
     fs::OpenOptions,
@@ -18,11 +18,19 @@ pub struct ReadError {
     is_missing: bool,
 }
 
-/// Reads a regular file of at most `most` bytes.
+/// Reads a regular text file of at most `most` bytes.
 ///
 /// # Errors
 /// It cannot be read, is no regular file, is larger, or is not UTF-8.
 pub(crate) fn read(path: &Path, most: u64) -> Result<String, ReadError> {
+    String::from_utf8(read_bytes(path, most)?).map_err(|_| ReadError::new(path, "is not UTF-8"))
+}
+
+/// Reads a regular file of at most `most` bytes.
+///
+/// # Errors
+/// It cannot be read, is no regular file, or is larger.
+pub(crate) fn read_bytes(path: &Path, most: u64) -> Result<Vec<u8>, ReadError> {
     // Opening a named pipe would wait for a writer, and what stands at the path may be swapped at any time: so it is
     // opened without waiting, and asked for what it is once it is open.
     let nonblocking = OFlags::NONBLOCK.bits().cast_signed();
@@ -41,7 +49,7 @@ pub(crate) fn read(path: &Path, most: u64) -> Result<String, ReadError> {
     if bytes.len() as u64 > most {
         return Err(ReadError::new(path, &format!("is larger than {} KiB", most / 1024)));
     }
-    String::from_utf8(bytes).map_err(|_| ReadError::new(path, "is not UTF-8"))
+    Ok(bytes)
 }
 
 // === impl ReadError ===

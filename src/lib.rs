@@ -25,7 +25,7 @@
 //! | [`settings`] | flags, environment and files to settings |
 //! | [`start`] | settings and pages to what a server starts with |
 //! | `pages` | templates and settings to bodies |
-//! | `files` | a mounted file to its text |
+//! | `files`, `generation` | a mounted file to its text, a mounted directory to its files |
 //! | [`snapshot`] | settings and bodies, published by one atomic pointer |
 //! | [`watch`] | the config directory to the next snapshot |
 //! | [`server`] | both ports: listening, accepting, who makes room, the drain |
@@ -60,6 +60,7 @@ mod connection;
 mod files;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+mod generation;
 mod main_port;
 mod management_port;
 mod mode;

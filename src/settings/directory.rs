@@ -1,17 +1,12 @@
 //! The directory of live settings, read whole or not at all.
-//!
-//! A mounted ConfigMap is a directory whose entries point into `..data`, a symbolic link that the kubelet
-//! swaps in one step. So `..data` is resolved once, every file is read below what it named, and it is
-//! resolved again: had it moved, the read starts over, and no read mixes two generations.
 
-use std::{
-    collections::BTreeMap,
-    fs, io,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, path::Path};
 
 use super::table::TABLE;
-use crate::files::{self, ReadError};
+use crate::{
+    files::{self, ReadError},
+    generation,
+};
 
 /// The live settings that a directory holds: names to trimmed, non-empty texts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,48 +15,23 @@ pub struct Files(BTreeMap<&'static str, String>);
 /// A larger file is a mistake, not a setting.
 const LARGEST_FILE: u64 = 64 * 1024;
 
-/// How often a read may start over; the kubelet swaps at most once in some seconds.
-const TRIES: usize = 5;
-
 /// Reads every live setting in `dir`, all of one generation. A name that has no file is simply missing.
 ///
 /// # Errors
 /// The directory or one of the files cannot be read, is no regular file, is too large or is not UTF-8; or
 /// the directory changed during each of 5 tries.
 pub fn read(dir: &Path) -> Result<Files, ReadError> {
-    let mut last = ReadError::new(dir, &format!("changed in each of {TRIES} reads"));
-    for _ in 0..TRIES {
-        let generation = generation(dir);
-        let files = read_generation(&generation);
-        let moved = self::generation(dir) != generation;
-        match files {
-            Ok(files) if !moved => return Ok(files),
-            Err(error) if !error.is_missing() => return Err(error),
-            // Removed while it was being read, or never there: the next try decides.
-            Err(error) if !moved => last = error,
-            Ok(_) | Err(_) => {}
+    generation::read(dir, |dir| {
+        let mut files = BTreeMap::new();
+        for name in generation::names(dir)? {
+            let Some(setting) = TABLE.iter().find(|it| it.live && name == *it.name) else { continue };
+            let text = files::read(&dir.join(setting.name), LARGEST_FILE)?;
+            if !text.trim().is_empty() {
+                files.insert(setting.name, text.trim().to_owned());
+            }
         }
-    }
-    Err(last)
-}
-
-/// The directory that holds the files now: what `..data` names, else `dir` itself.
-fn generation(dir: &Path) -> PathBuf {
-    fs::read_link(dir.join("..data")).map_or_else(|_| dir.to_owned(), |target| dir.join(target))
-}
-
-fn read_generation(dir: &Path) -> Result<Files, ReadError> {
-    let of_dir = |error: io::Error| ReadError::from_io(dir, &error);
-    let mut files = BTreeMap::new();
-    for entry in fs::read_dir(dir).map_err(of_dir)? {
-        let name = entry.map_err(of_dir)?.file_name();
-        let Some(setting) = TABLE.iter().find(|it| it.live && name == *it.name) else { continue };
-        let text = files::read(&dir.join(setting.name), LARGEST_FILE)?;
-        if !text.trim().is_empty() {
-            files.insert(setting.name, text.trim().to_owned());
-        }
-    }
-    Ok(Files(files))
+        Ok(Files(files))
+    })
 }
 
 // === impl Files ===
@@ -82,7 +52,7 @@ impl Files {
 
 #[cfg(test)]
 mod tests {
-    use std::{os::unix::fs::symlink, process::Command};
+    use std::{fs, os::unix::fs::symlink, process::Command};
 
     use tempfile::TempDir;
 
