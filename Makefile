@@ -5,7 +5,7 @@ export IMAGE
 # The helm family, kubectl and their like, where ci/tools/build has put them; what is on PATH before comes first.
 export PATH := $(PATH):$(CURDIR)/.bin:$(or $(MAINTENANCE_MODE_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/maintenance-mode)/bin
 
-.PHONY: help run test lint fmt image tools kind-up kind-down maintenance-on maintenance-off status bench instructions attack fuzz browser e2e
+.PHONY: help run test lint fmt image tools kind-up kind-down maintenance-on maintenance-off status bench instructions attack browser clients fuzz e2e
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,6 +61,8 @@ fuzz: ## a minute of inputs that nobody thought of for each target in fuzz/fuzz_
 
 browser: ## the built-in pages in a real browser
 	@ci/browser
+clients: ## ask the built server as its clients do: the examples of docs/answers.md, requests, gRPC-Web
+	@ci/clients
 
 e2e: ## the proof on a real cluster: that of E2E_KUBECONFIG, else that of `make kind-up`
 	@if [ -z "$$E2E_KUBECONFIG" ]; then ci/demo up && ci/demo application && environment=$$(ci/demo env) && eval "$$environment"; fi && ci/chart/dry-run && ci/chart/install && cargo run --locked --release --package e2e

@@ -49,14 +49,32 @@ that the server's own default rules. int64, as a number from a file is a float
 to Helm and would be printed as 3.1536e+07.
 */}}
 {{- define "maintenance-mode.configData" -}}
-{{- $data := dict "RETRY_AFTER" (.Values.maintenance.retryAfter | int64 | toString) }}
+{{- $page := .Values.maintenance }}
+{{- $data := dict
+  "RETRY_AFTER" ($page.retryAfter | int64 | toString)
+  "RETRY_JITTER" ($page.retryJitter | int64 | toString)
+  "RESPONSE_FORMAT" $page.responseFormat
+  "MAINTENANCE_LANGUAGE" $page.language
+}}
 {{- /* Page pods are always in maintenance: the toggle is elsewhere. */}}
-{{- if and (kindIs "bool" .Values.maintenance.enabled) (eq (include "maintenance-mode.switch" .) "config") }}
-{{- $_ := set $data "MAINTENANCE_MODE" (.Values.maintenance.enabled | toString) }}
+{{- if and (kindIs "bool" $page.enabled) (eq (include "maintenance-mode.switch" .) "config") }}
+{{- $_ := set $data "MAINTENANCE_MODE" ($page.enabled | toString) }}
 {{- end }}
-{{- with .Values.maintenance.title }}{{ $_ := set $data "MAINTENANCE_TITLE" . }}{{ end }}
-{{- with .Values.maintenance.message }}{{ $_ := set $data "MAINTENANCE_MESSAGE" . }}{{ end }}
-{{- with .Values.maintenance.contact }}{{ $_ := set $data "MAINTENANCE_CONTACT" . }}{{ end }}
+{{- $texts := dict
+  "MAINTENANCE_TITLE" $page.title
+  "MAINTENANCE_MESSAGE" $page.message
+  "MAINTENANCE_CONTACT" $page.contact
+  "MAINTENANCE_UNTIL" $page.until
+  "MAINTENANCE_ACCENT" $page.accent
+  "CORS_ALLOW_ORIGINS" (join " " $page.cors.allowOrigins)
+}}
+{{- range $language, $its := $page.translations }}
+{{- $_ := set $texts (printf "MAINTENANCE_TITLE.%s" $language) $its.title }}
+{{- $_ := set $texts (printf "MAINTENANCE_MESSAGE.%s" $language) $its.message }}
+{{- end }}
+{{- range $name, $text := $texts }}
+{{- with $text }}{{ $_ := set $data $name . }}{{ end }}
+{{- end }}
 {{- toYaml $data }}
 {{- end }}
 
@@ -94,6 +112,32 @@ loadBalancerSourceRanges:
 {{- if and (eq .component "user") .root.Values.maintenance.healthPath }}
 - name: HEALTH_PATH
   value: {{ .root.Values.maintenance.healthPath | quote }}
+{{- end }}
+{{- if eq .component "user" }}
+- name: HEALTH_USER_AGENTS
+  value: {{ join " " .root.Values.maintenance.healthUserAgents | default "none" | quote }}
+{{- end }}
+{{- if .root.Values.maintenance.pages }}
+- name: PAGES_DIR
+  value: /etc/maintenance-mode/pages
+{{- end }}
+{{- with .root.Values.maintenance.pagesSources }}
+- name: PAGES_SOURCES
+  value: {{ join " " . | quote }}
+{{- end }}
+{{- if eq .component "admin" }}
+{{- with .root.Values.admin.auth.existingSecret }}
+- name: ADMIN_USER
+  valueFrom:
+    secretKeyRef:
+      name: {{ . | toYaml }}
+      key: username
+- name: ADMIN_PASSWORD
+  valueFrom:
+    secretKeyRef:
+      name: {{ . | toYaml }}
+      key: password
+{{- end }}
 {{- end }}
 {{- $port := include "maintenance-mode.port" .root }}
 {{- if ne $port "8080" }}
@@ -197,11 +241,16 @@ containers:
     resources:
       {{- toYaml . | nindent 6 }}
     {{- end }}
-    # The whole directory: a subPath would never see a change.
+    # Whole directories: a subPath would never see a change.
     volumeMounts:
       - name: config
         mountPath: /etc/maintenance-mode/config
         readOnly: true
+      {{- if $values.maintenance.pages }}
+      - name: pages
+        mountPath: /etc/maintenance-mode/pages
+        readOnly: true
+      {{- end }}
       {{- with $values.extraVolumeMounts }}
       {{- toYaml . | nindent 6 }}
       {{- end }}
@@ -209,6 +258,11 @@ volumes:
   - name: config
     configMap:
       name: {{ include "maintenance-mode.configMapName" .root | toYaml }}
+  {{- with $values.maintenance.pages }}
+  - name: pages
+    configMap:
+      name: {{ . | toYaml }}
+  {{- end }}
   {{- with $values.extraVolumes }}
   {{- toYaml . | nindent 2 }}
   {{- end }}

@@ -52,16 +52,16 @@ installed() {
   echo "$stamp" >"$folder/.stamp"
 }
 
-# from_pypi NAME: the path of a program that lint/requirements.txt pins, or of the Python that has its modules.
+# from_pypi SET NAME: the path of a program that SET/requirements.txt pins, or of the Python that has its modules.
 from_pypi() {
   python3 -c 'import ensurepip, venv' 2>/dev/null || debian python3-venv
-  python3 -c 'import ensurepip, venv' || die "$1 needs Python 3: https://www.python.org/downloads/"
-  installed "$cache/lint-python" "$tools/lint/requirements.txt" from_pypi_install
-  echo "$cache/lint-python/bin/$1"
+  python3 -c 'import ensurepip, venv' || die "$2 needs Python 3: https://www.python.org/downloads/"
+  installed "$cache/$1-python" "$tools/$1/requirements.txt" from_pypi_install "$1"
+  echo "$cache/$1-python/bin/$2"
 }
 from_pypi_install() {
-  python3 -m venv "$cache/lint-python" &&
-    "$cache/lint-python/bin/pip" install --quiet --disable-pip-version-check --only-binary :all: --require-hashes -r "$tools/lint/requirements.txt"
+  python3 -m venv "$cache/$1-python" &&
+    "$cache/$1-python/bin/pip" install --quiet --disable-pip-version-check --only-binary :all: --require-hashes -r "$tools/$1/requirements.txt"
 }
 
 sha256() { if command -v sha256sum >/dev/null; then sha256sum; else shasum -a 256; fi; }

@@ -1,6 +1,7 @@
 //! The cases, one a file, in the order in which they start: those that must be alone, then those that wait longest.
 
 mod adopt;
+mod answers;
 mod back_again;
 mod bad_value;
 mod compose;
@@ -59,6 +60,7 @@ pub(crate) const CASES: &[Case] = &[
     beside(18, "several paths, another Service for admins, and a port by number"),
     beside(19, "letting users in again, and the other ways in"),
     beside(17, "rendered manifests, applied twice"),
+    beside(20, "what each client is told, pages of one's own, and a password for admins"),
 ];
 
 impl Case {
@@ -83,6 +85,7 @@ impl Case {
             17 => rendered::run(scene).await,
             18 => paths::run(scene).await,
             19 => back_again::run(scene).await,
+            20 => answers::run(scene).await,
             other => unreachable!("case {other} is not in the table"),
         }
     }
