@@ -9,7 +9,7 @@ use crate::{
     generation::{self, Stamp},
     log::Level,
     mode::{self, Mode},
-    pages::{Compress, Pages, PagesError},
+    pages::{Compress, Pages},
     settings::{self, Files, MAINTENANCE_MODE, ReadError, Settings, find},
     shared::Shared,
     snapshot::Snapshot,
@@ -30,8 +30,6 @@ pub struct Watch {
     seen: Seen,
     /// Why what was there last is not in force.
     errors: Errors,
-    /// Whether the pages in force have been compressed.
-    compressed: bool,
     /// The planned end of which it was told that it is left over.
     left_over: Option<Timestamp>,
     shared: Arc<Shared>,
@@ -59,15 +57,17 @@ impl Watch {
     pub fn new(inputs: Inputs, shared: Arc<Shared>) -> Self {
         let settings = shared.current.load().settings.clone();
         let seen = Seen { files: Ok(inputs.files.clone()), pages: Ok(inputs.pages.stamp().cloned()) };
-        Self { seen, inputs, settings, errors: Errors::default(), compressed: false, left_over: None, shared }
+        Self { seen, inputs, settings, errors: Errors::default(), left_over: None, shared }
     }
 
-    /// Looks at the directories and the clock every second, on a thread of its own.
+    /// Compresses the pages that the server started with, then looks at the directories and the clock every second, on a thread of
+    /// its own.
     ///
     /// # Errors
     /// The thread cannot be started.
     pub fn spawn(mut self) -> io::Result<()> {
         thread::Builder::new().name("watch".into()).spawn(move || {
+            self.fill_again();
             loop {
                 thread::sleep(INTERVAL);
                 self.take(Seen::now(&self.settings), Timestamp::now());
@@ -77,15 +77,12 @@ impl Watch {
         Ok(())
     }
 
-    /// Puts pages in force that say that the planned end has passed, and tells once of one that is left over. The first time
-    /// it puts the pages in force that the server started with, compressed.
+    /// Puts pages in force that say that the planned end has passed, and tells once of one that is left over.
     fn follow_the_clock(&mut self, now: Timestamp) {
         let until = until::at(&self.settings, now);
-        if !self.compressed || until != self.inputs.facts.until {
+        if until != self.inputs.facts.until {
             self.inputs.facts.until = until;
-            if let Err(error) = self.fill_again() {
-                self.shared.log.event(Level::Error, &format!("the last good pages stay: {error}"));
-            }
+            self.fill_again();
         }
         let closed = mode::of(&self.settings) == Mode::Maintenance;
         if let Some(end) = self.settings.until.filter(|_| closed && until == Until::Unplanned)
@@ -97,11 +94,13 @@ impl Watch {
     }
 
     /// Fills the pages in anew, with the same settings.
-    fn fill_again(&mut self) -> Result<(), PagesError> {
-        self.compressed = true;
+    fn fill_again(&self) {
+        let Shared { log, current, .. } = &*self.shared;
         let Inputs { pages, facts, .. } = &self.inputs;
-        self.shared.current.publish(Snapshot::new(self.settings.clone(), pages, facts, Compress::Now)?);
-        Ok(())
+        match Snapshot::new(self.settings.clone(), pages, facts, Compress::Now) {
+            Ok(snapshot) => current.publish(snapshot),
+            Err(error) => log.event(Level::Error, &format!("the last good pages stay: {error}")),
+        }
     }
 
     /// Puts what is new in force, or says why not. Each directory stands for itself: pages that cannot be used do not keep
@@ -148,9 +147,11 @@ impl Watch {
         if error == self.inputs.facts.reload_error {
             return;
         }
+        if error.is_empty() {
+            self.shared.log.event(Level::Info, "reload works again: what was read last is in force");
+        }
         self.inputs.facts.reload_error = error;
-        // What was filled in before can be filled in again.
-        let _ = self.fill_again();
+        self.fill_again();
     }
 
     fn reload_pages(&mut self) -> Result<(), String> {
@@ -369,6 +370,7 @@ mod tests {
         let failures =
             events.matches("reload failed, the last good settings stay: invalid MAINTENANCE_MODE \"on\"").count();
         assert_eq!(failures, 1, "{events}");
+        assert_eq!(events.matches("info reload works again").count(), 1, "{events}");
     }
 
     #[test]
