@@ -64,7 +64,8 @@ impl Files {
 
     /// The names whose texts are not the same in `other`, in order.
     pub(crate) fn changed<'f>(&'f self, other: &'f Self) -> Vec<&'f str> {
-        let names: BTreeSet<_> = self.0.keys().chain(other.0.keys()).map(String::as_str).collect();
+        let mut names = BTreeSet::new();
+        names.extend(self.0.keys().chain(other.0.keys()).map(String::as_str));
         names.into_iter().filter(|name| self.get(name) != other.get(name)).collect()
     }
 
