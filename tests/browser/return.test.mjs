@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { answer, check, clocked, directory, front, serve, tab, test, until } from './setup.mjs';
 
-const OPEN = 'The application is open', CLOSED = 'We’ll be right back';
+const OPEN = 'The application is open', CLOSED = 'We’ll be back soon';
 
 const heading = page => page.locator('h1').textContent();
 
