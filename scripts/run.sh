@@ -36,11 +36,14 @@ pids+=($!)
 "$server" --tier admin --listen 127.0.0.1:8889 --management-listen 127.0.0.1:9889 &
 pids+=($!)
 
+both_run() { kill -0 "${pids[0]}" 2>/dev/null && kill -0 "${pids[1]}" 2>/dev/null; }
 for _ in $(seq 50); do
+  both_run || break
   "$server" probe http://127.0.0.1:9889/livez >/dev/null 2>&1 && "$server" probe http://127.0.0.1:9888/livez >/dev/null 2>&1 && break
   sleep 0.1
 done
-cat <<LOOK
+if both_run; then
+  cat <<LOOK
 
   users   http://localhost:8888/
   admins  http://localhost:8889/admin
@@ -51,8 +54,9 @@ cat <<LOOK
   Ctrl-C ends both.
 
 LOOK
+fi
 
 # bash 3.2 has no `wait -n`: look until one has ended, then end the other.
-while kill -0 "${pids[0]}" 2>/dev/null && kill -0 "${pids[1]}" 2>/dev/null; do sleep 0.5; done
+while both_run; do sleep 0.5; done
 echo "one of the servers has ended, so both do" >&2
 exit 1

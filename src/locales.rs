@@ -178,7 +178,12 @@ impl<'s> Wording<'s> {
         let retry = || locale.text("retry").replace("{time}", &locale.span(settings.retry_after));
         match until {
             Until::Ahead(until) => locale.text("until").replace("{time}", &in_utc(until)),
-            Until::Overdue => format!("{} {}", locale.text("overdue"), retry()),
+            Until::Overdue => {
+                let overdue = locale.text("overdue");
+                // Chinese and Japanese have no space between sentences.
+                let gap = if overdue.ends_with('。') { "" } else { " " };
+                format!("{overdue}{gap}{}", retry())
+            }
             Until::Unplanned => retry(),
         }
     }
@@ -264,6 +269,18 @@ mod tests {
             assert_eq!(english.span(seconds), span);
         }
         assert_eq!(Locale::find("fr-CA").unwrap().span(300), "5 min");
+    }
+
+    #[test]
+    fn sentences_are_joined_as_their_language_joins_them() {
+        let settings = settings(&[]);
+        for (tag, told) in [
+            ("en", "This takes longer than planned. Please try again in about 5 min."),
+            ("ja", "予定より時間がかかっています。約5分後にもう一度お試しください。"),
+            ("zh-Hans", "维护时间比计划的要长。请在大约 5 分钟后重试。"),
+        ] {
+            assert_eq!(Wording::new(tag, &settings).when(&settings, Until::Overdue), told);
+        }
     }
 
     /// Each language with its title and message, those of another language after its tag; the default marked by `*`, and

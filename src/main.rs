@@ -55,8 +55,8 @@ fn run(command: Command) -> Result<(), End> {
 }
 
 async fn serve(start: Start, metrics: Metrics, log: Log, mut signals: Signals) -> Result<(), End> {
-    for warning in &start.page_warnings {
-        log.event(Level::Warn, &format!("PAGES_DIR: {warning}"));
+    for warning in &start.warnings {
+        log.event(Level::Warn, warning);
     }
     let mut settings = start.snapshot.settings.clone();
     open_files::lower(&mut settings.max_connections, &log);

@@ -13,8 +13,8 @@ use crate::{
 pub struct Start {
     /// What is answered at first.
     pub snapshot: Snapshot,
-    /// What to warn of in `PAGES_DIR`: a sentence each.
-    pub page_warnings: Vec<String>,
+    /// What to warn of: a sentence each.
+    pub warnings: Vec<String>,
     /// What the next snapshots are made of.
     pub inputs: Inputs,
 }
@@ -42,8 +42,11 @@ impl Start {
         let pages = Pages::load(settings.pages_dir.as_deref()).map_err(of_pages)?;
         let until = until::at(&settings, now);
         let facts = Facts { pod, started_at: now, since: now, reload_error: String::new(), until };
-        let page_warnings = pages.rehearse(&settings, &facts).map_err(of_pages)?;
+        let mut warnings = files.warnings(&Files::default());
+        warnings.extend(sources.warnings(&settings).into_iter().map(Into::into));
+        let of_pages_dir = pages.rehearse(&settings, &facts).map_err(of_pages)?;
+        warnings.extend(of_pages_dir.iter().map(|it| format!("PAGES_DIR: {it}")));
         let snapshot = Snapshot::new(settings, &pages, &facts, Compress::Later).map_err(of_pages)?;
-        Ok(Self { snapshot, page_warnings, inputs: Inputs { sources, files, pages, facts } })
+        Ok(Self { snapshot, warnings, inputs: Inputs { sources, files, pages, facts } })
     }
 }

@@ -206,6 +206,9 @@ impl Watch {
         if !changed.is_empty() {
             log.event(Level::Info, &format!("settings changed: {}", changed.join(", ")));
         }
+        for warning in files.warnings(old_files) {
+            log.event(Level::Warn, &warning);
+        }
         self.inputs.facts = facts;
         self.inputs.files = files;
         self.settings = new;

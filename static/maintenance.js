@@ -1,19 +1,19 @@
 // The same in every language: what it needs is in the page's attributes.
 (() => {
-  const time = document.querySelector('time'), sentence = time && time.parentNode, returns = document.querySelector('[data-returns]');
+  const time = document.querySelector('time'), returns = document.querySelector('[data-returns]');
   const end = time ? Date.parse(time.dateTime) : NaN;
   const MIN = 6e4, KEY = 'maintenance-mode';
   const random = (low, high) => low + Math.random() * (high - low);
   let due, wait, timer;
 
-  // The end in the reader's own zone and, where it is the page's, in the reader's own variety of the language.
+  // The end in the reader's own zone and, where it is the page's, in the reader's own variety of the language, with the page's digits.
   if (time) try {
     const base = tag => tag.split('-')[0], page = document.documentElement.lang || navigator.language;
     const reader = navigator.languages.find(tag => base(tag) == base(page)) || page;
     const year = date => new Date(date).getFullYear();
     time.textContent = new Intl.DateTimeFormat(reader, {
       weekday: 'long', day: 'numeric', month: 'long', year: year(end) == year(Date.now()) ? undefined : 'numeric',
-      hour: 'numeric', minute: '2-digit', timeZoneName: 'short'
+      hour: 'numeric', minute: '2-digit', timeZoneName: 'short', numberingSystem: 'latn'
     }).format(end);
   } catch {}
 
@@ -44,9 +44,9 @@
       plan();
       fetch(location.href, {method: 'HEAD', cache: 'no-store', redirect: 'manual'}).then(answer => {
         const ours = answer.headers.has('maintenance-mode');
-        // A redirect that is not followed has the status 0.
-        if (answer.status < 500 && !ours) location.reload();
-        else if (ours && Date.parse(answer.headers.get('date')) >= end) sentence.textContent = time.dataset.overdue;
+        // Back: a redirect that is not followed has the status 0. Or the end has passed, by the server's clock: the page now says
+        // that it takes longer, or has a new end.
+        if (ours ? Date.parse(answer.headers.get('date')) >= end : answer.status < 500) location.reload();
       }, () => {});
     }
     timer = setTimeout(look, due - Date.now());

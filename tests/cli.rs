@@ -39,12 +39,17 @@ fn what_cannot_be_used_is_named_in_one_line() {
     refused(
         &["--tier=admin", "--standby=true"],
         64,
-        r#"invalid STANDBY "true" (from the flag): expected false where TIER is admin"#,
+        r#"invalid STANDBY "true" (from the flag --standby): expected false where TIER is admin"#,
     );
     refused(
         &["--listen=[::]:8080,127.0.0.1:8080"],
         64,
-        r#"invalid LISTEN "[::]:8080,127.0.0.1:8080" (from the flag --listen): expected an IP address and a port, as in [::]:8080, or several"#,
+        r#"invalid LISTEN "[::]:8080,127.0.0.1:8080" (from the flag --listen): expected an IP address and a port, as in [::]:8080, or several with commas between them, none of which takes another's connections, as [::] takes IPv4 too"#,
+    );
+    refused(
+        &["--listen=127.0.0.1:7001", "--management-listen=[::]:7001"],
+        64,
+        r#"invalid MANAGEMENT_LISTEN "[::]:7001" (from the flag --management-listen): expected an address of which LISTEN takes no"#,
     );
     refused(&["serve"], 64, r#"invalid argument "serve": expected"#);
     refused(&["--pages-dir=/nonexistent"], 64, "PAGES_DIR: /nonexistent cannot be read");
@@ -85,8 +90,9 @@ fn the_exit_status_is_right_though_stderr_is_closed() {
 fn a_port_in_use_is_one_line() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    refused(&["--listen", &address], 1, &format!("invalid LISTEN \"{address}\": Address already in use"));
-    refused(&["--listen=127.0.0.1:0", "--management-listen", &address], 1, "invalid MANAGEMENT_LISTEN \"");
+    refused(&["--listen", &address], 1, &format!("LISTEN \"{address}\" cannot be listened at: Address already in use"));
+    let message = format!("MANAGEMENT_LISTEN \"{address}\" cannot be listened at: Address already in use");
+    refused(&["--listen=127.0.0.1:0", "--management-listen", &address], 1, &message);
 }
 
 #[test]

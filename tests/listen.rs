@@ -75,7 +75,7 @@ fn where_one_address_is_taken_none_is_served() {
     let output = command().args([&listen, "--management-listen=127.0.0.1:0"]).output().unwrap();
     let text = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{text}");
-    assert!(text.contains(&format!("invalid LISTEN \"{taken}\": Address already in use")), "{text}");
+    assert!(text.contains(&format!("LISTEN \"{taken}\" cannot be listened at: Address already in use")), "{text}");
     assert!(!text.contains(" LISTEN is "), "{text}");
     assert!(TcpStream::connect(free).is_err());
 }

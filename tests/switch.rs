@@ -81,6 +81,22 @@ fn the_admin_tier_shows_what_users_are_set_to_get_and_never_changes() {
 }
 
 #[test]
+fn a_name_in_the_config_directory_that_is_no_live_setting_is_warned_of_once() {
+    let dir = Dir::new();
+    dir.write("MAINTENANCE_TITEL", "hunter2");
+    dir.write("LOG_FORMAT", "text");
+    let server = Server::start(&["--config-dir", dir.str(), "--pages-sources=https://a.example"]);
+    let line = |name: &str| format!(r#"CONFIG_DIR: \"{name}\" is the name of no live setting and is not used"#);
+    server.err().await_line(&line("MAINTENANCE_TITEL"));
+    server.err().await_line(&line("LOG_FORMAT"));
+    server.err().await_line("PAGES_SOURCES is not used");
+    dir.write("MAINTENANCE_CONTACT.fr", "x");
+    server.err().await_line(&line("MAINTENANCE_CONTACT.fr"));
+    assert_eq!(server.err().count(&line("LOG_FORMAT")), 1);
+    assert_eq!(server.err().count("hunter2"), 0, "what a file says is not told");
+}
+
+#[test]
 fn pages_are_overridden_file_by_file() {
     let dir = Dir::new();
     dir.write("maintenance.html", "<style>{{ style }}</style>{{ title }}!");

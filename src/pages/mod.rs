@@ -64,8 +64,8 @@ pub(crate) struct Pages {
     logo_alt: String,
     /// Whether `style.css` is the operator's own.
     own_style: bool,
-    /// Names in `PAGES_DIR` that mean nothing.
-    unknown: Vec<String>,
+    /// What to warn of in `PAGES_DIR`, whatever is set.
+    warnings: Vec<String>,
     /// What `PAGES_DIR` was like.
     stamp: Option<Stamp>,
 }
@@ -132,8 +132,8 @@ impl Pages {
             own_pages.extend(is_own.then_some(name));
         }
         let script = Value::from_safe_string(embedded(SCRIPT)?.to_owned());
-        let (logo_alt, unknown) = (own.logo_alt, own.unknown);
-        Ok(Self { templates, own: own_pages, style, script, icon, logo, logo_alt, own_style, unknown, stamp })
+        let (logo_alt, warnings) = (own.logo_alt, own.warnings);
+        Ok(Self { templates, own: own_pages, style, script, icon, logo, logo_alt, own_style, warnings, stamp })
     }
 
     /// What `PAGES_DIR` was like when it was read.
@@ -175,11 +175,7 @@ impl Pages {
     /// # Errors
     /// A template does not render then.
     pub(crate) fn rehearse(&self, settings: &Settings, facts: &Facts) -> Result<Vec<String>, PagesError> {
-        let mut warnings: Vec<_> = self
-            .unknown
-            .iter()
-            .map(|name| format!("{name:?} is the name of no page or picture and is not used"))
-            .collect();
+        let mut warnings = self.warnings.clone();
         let mut blocked = Blocked::default();
         if self.own_style {
             blocked.look_through_style(STYLE, &self.style, self.policies(settings).sources(MAINTENANCE));
@@ -335,6 +331,24 @@ mod tests {
         let expected = format!("; style-src {} {}; script-src {}", hash("a"), hash("b"), hash("c"));
         assert!(page.policy.to_str().unwrap().ends_with(&expected));
         assert!(html(&bodies.index.html).contains("pod-1"));
+    }
+
+    #[test]
+    fn a_picture_that_is_meant_to_be_the_logo_and_is_not_is_warned_of() {
+        let dir = TempDir::new().unwrap();
+        let settings = Sources::default().resolve(&Files::default()).unwrap();
+        let warnings = || Pages::load(Some(dir.path())).unwrap().rehearse(&settings, &facts()).unwrap();
+        for name in ["logo.jpg", "Logo.svg", "b.png"] {
+            fs::write(dir.path().join(name), "").unwrap();
+        }
+        let expected = ["Logo.svg", "logo.jpg"]
+            .map(|it| format!("{it:?} is not the logo: expected logo.svg or logo.png or logo.webp"));
+        assert_eq!(warnings(), expected);
+        for name in ["logo.png", "maintenance.html"] {
+            fs::write(dir.path().join(name), "").unwrap();
+            assert!(warnings().is_empty(), "{name}");
+            fs::remove_file(dir.path().join(name)).unwrap();
+        }
     }
 
     #[test]

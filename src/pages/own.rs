@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::Path};
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use minijinja::Value;
 
-use super::FILES;
+use super::{FILES, MAINTENANCE};
 use crate::{
     files::{self, ReadError},
     generation::{self, Stamp},
@@ -46,8 +46,8 @@ pub(super) struct Own {
     pub(super) pictures: BTreeMap<String, Value>,
     /// What stands for the logo where it is not seen; may be empty.
     pub(super) logo_alt: String,
-    /// Names that mean nothing, in order.
-    pub(super) unknown: Vec<String>,
+    /// A sentence for each name that means nothing, in order, and for what is meant to be the logo and is not.
+    pub(super) warnings: Vec<String>,
 }
 
 // === impl Own ===
@@ -70,10 +70,7 @@ impl Own {
         let mut left = LARGEST_PICTURES;
         for name in generation::names(dir)? {
             let path = dir.join(&name);
-            let Some(name) = name.to_str() else {
-                own.unknown.push(name.to_string_lossy().into_owned());
-                continue;
-            };
+            let name = &*name.to_string_lossy();
             if let Some(file) = FILES.into_iter().find(|it| *it == name) {
                 own.texts.insert(file, files::read(&path, LARGEST_TEMPLATE)?);
             } else if let Some(media_type) = media_type(name) {
@@ -87,8 +84,13 @@ impl Own {
             } else if name == LOGO_ALT {
                 files::read(&path, LARGEST_ALT)?.trim().clone_into(&mut own.logo_alt);
             } else {
-                own.unknown.push(name.to_owned());
+                own.warnings.push(format!("{name:?} is the name of no page or picture and is not used"));
             }
+        }
+        // A page of one's own may use it.
+        if !own.texts.contains_key(MAINTENANCE) && !LOGOS.iter().any(|it| own.pictures.contains_key(*it)) {
+            let logos = own.pictures.keys().filter(|it| it.to_ascii_lowercase().starts_with("logo."));
+            own.warnings.extend(logos.map(|it| format!("{it:?} is not the logo: expected {}", LOGOS.join(" or "))));
         }
         Ok(own)
     }

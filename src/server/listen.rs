@@ -27,7 +27,7 @@ const TO_BE_SENT: usize = 16 * 1024;
 
 /// A port that cannot be bound.
 #[derive(Debug, thiserror::Error)]
-#[error("invalid {setting} \"{address}\": {error}")]
+#[error("{setting} \"{address}\" cannot be listened at: {error}")]
 pub struct BindError {
     setting: &'static str,
     address: SocketAddr,

@@ -1,4 +1,4 @@
-//! The addresses of `LISTEN`.
+//! The addresses that are listened at.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -11,7 +11,7 @@ pub(super) fn parse(text: &str) -> Option<Vec<SocketAddr>> {
 }
 
 /// Whether a connection to one could be one to the other.
-fn meet(one: SocketAddr, other: SocketAddr) -> bool {
+pub(super) fn meet(one: SocketAddr, other: SocketAddr) -> bool {
     // Port 0 becomes one that is free.
     one.port() == other.port() && one.port() != 0 && (covers(one.ip(), other.ip()) || covers(other.ip(), one.ip()))
 }

@@ -14,27 +14,39 @@ use crate::{
 /// The live settings that a directory holds: names to trimmed, non-empty texts. A name may be one with a language, such as
 /// `MAINTENANCE_TITLE.fr`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Files(BTreeMap<String, String>);
+pub struct Files {
+    texts: BTreeMap<String, String>,
+    /// Names that mean nothing.
+    unknown: BTreeSet<String>,
+}
+
+/// As many names are warned of at once.
+const MOST_TOLD: usize = 20;
 
 /// A larger file is a mistake, not a setting.
 const LARGEST_FILE: u64 = 64 * 1024;
 
-/// Reads every live setting in `dir`, all of one generation. A name that has no file is simply missing.
+/// Reads every live setting in `dir`, all of one generation. A name that has no file is simply missing, and of a file that is
+/// none the name alone is kept.
 ///
 /// # Errors
 /// The directory or one of the files cannot be read, is no regular file, is too large or is not UTF-8; or
 /// the directory changed during each of 5 tries.
 pub fn read(dir: &Path) -> Result<Files, ReadError> {
     generation::read(dir, |dir| {
-        let mut files = BTreeMap::new();
+        let mut files = Files::default();
         for name in generation::names(dir)? {
-            let Some(name) = name.into_string().ok().filter(|it| is_setting(it)) else { continue };
-            let text = files::read(&dir.join(&name), LARGEST_FILE)?;
+            let (path, name) = (dir.join(&name), name.to_string_lossy().into_owned());
+            if !is_setting(&name) {
+                files.unknown.insert(name);
+                continue;
+            }
+            let text = files::read(&path, LARGEST_FILE)?;
             if !text.trim().is_empty() {
-                files.insert(name, text.trim().to_owned());
+                files.texts.insert(name, text.trim().to_owned());
             }
         }
-        Ok(Files(files))
+        Ok(files)
     })
 }
 
@@ -53,26 +65,38 @@ impl Files {
     /// The text of a live setting: trimmed, never empty.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str)
+        self.texts.get(name).map(String::as_str)
     }
 
     /// The texts of a setting in certain languages: the language as it stands in the name, and the text.
     pub(super) fn in_languages(&self, name: &str) -> impl Iterator<Item = (&str, &str)> {
-        let texts = self.0.iter().filter_map(|(key, text)| Some((in_language(key)?, text)));
+        let texts = self.texts.iter().filter_map(|(key, text)| Some((in_language(key)?, text)));
         texts.filter(move |((it, _), _)| *it == name).map(|((_, language), text)| (language, text.as_str()))
     }
 
     /// The names whose texts are not the same in `other`, in order.
     pub(crate) fn changed<'f>(&'f self, other: &'f Self) -> Vec<&'f str> {
         let mut names = BTreeSet::new();
-        names.extend(self.0.keys().chain(other.0.keys()).map(String::as_str));
+        names.extend(self.texts.keys().chain(other.texts.keys()).map(String::as_str));
         names.into_iter().filter(|name| self.get(name) != other.get(name)).collect()
+    }
+
+    /// A sentence for each name that means nothing and was not in `before`.
+    pub(crate) fn warnings(&self, before: &Self) -> Vec<String> {
+        let new: Vec<_> = self.unknown.difference(&before.unknown).collect();
+        let told = new.iter().take(MOST_TOLD);
+        let mut warnings: Vec<_> =
+            told.map(|name| format!("CONFIG_DIR: {name:?} is the name of no live setting and is not used")).collect();
+        if new.len() > MOST_TOLD {
+            warnings[MOST_TOLD - 1] = format!("CONFIG_DIR: {} more names are not used", new.len() - MOST_TOLD + 1);
+        }
+        warnings
     }
 
     #[cfg(test)]
     pub(crate) fn from_pairs(pairs: &[(&str, &str)]) -> Self {
         let trimmed = pairs.iter().map(|(name, text)| ((*name).to_owned(), text.trim().to_owned()));
-        Self(trimmed.filter(|(_, text)| !text.is_empty()).collect())
+        Self { texts: trimmed.filter(|(_, text)| !text.is_empty()).collect(), unknown: BTreeSet::new() }
     }
 }
 
@@ -95,7 +119,29 @@ mod tests {
         }
         fs::write(dir.path().join("MAINTENANCE_TITLE.fr"), "y").unwrap();
         let files = [("MAINTENANCE_MODE", "true"), ("MAINTENANCE_TITLE", "x"), ("MAINTENANCE_TITLE.fr", "y")];
-        assert_eq!(read(dir.path()), Ok(Files::from_pairs(&files)));
+        let read = read(dir.path()).unwrap();
+        assert_eq!(read.texts, Files::from_pairs(&files).texts);
+        let unknown = ["LISTEN", "MAINTENANCE_CONTACT.fr", "RETRY_AFTER.fr", "notes.txt"];
+        let warning = |name| format!("CONFIG_DIR: {name:?} is the name of no live setting and is not used");
+        assert_eq!(read.warnings(&Files::default()), unknown.map(warning));
+        assert!(read.warnings(&read).is_empty(), "each is told of once");
+    }
+
+    #[test]
+    fn many_unknown_names_are_summed_up_and_those_of_the_kubelet_are_not_told() {
+        let dir = TempDir::new().unwrap();
+        fs::create_dir(dir.path().join("..data")).unwrap();
+        fs::write(dir.path().join(".MAINTENANCE_TITLE.swp"), "x").unwrap();
+        for (count, last) in [(20, "\"x19\" is the name of no live setting"), (25, "CONFIG_DIR: 6 more names are")] {
+            for number in 0..count {
+                fs::write(dir.path().join(format!("..data/x{number:02}")), "hunter2").unwrap();
+                fs::write(dir.path().join(format!("x{number:02}")), "hunter2").unwrap();
+            }
+            let warnings = read(dir.path()).unwrap().warnings(&Files::default());
+            assert_eq!(warnings.len(), 20);
+            assert!(warnings[0].contains("\"x00\"") && warnings[19].contains(last), "{warnings:?}");
+            assert!(!warnings.concat().contains("hunter2"), "what a file says is not told");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, ffi::OsString, fmt, path::PathBuf};
 
 use super::{
-    Credentials, Files, Settings, Tier,
+    Credentials, Files, Settings, Tier, addresses,
     table::{ADMIN_PASSWORD, ADMIN_USER, MAINTENANCE_MODE, Setting, TABLE, TRANSLATED, find},
     values,
 };
@@ -121,18 +121,43 @@ impl Sources {
             }
         }
         if settings.standby && settings.tier == Tier::Admin {
-            let origin =
-                find("STANDBY").and_then(|it| self.ruling(it, files)).map_or(Origin::Default, |(_, origin)| origin);
-            return Err(Invalid(format!("STANDBY \"true\" (from {origin}): expected false where TIER is admin")));
+            self.unfit("STANDBY", files, "false where TIER is admin")?;
+        }
+        if settings.listen.iter().any(|it| addresses::meet(*it, settings.management_listen)) {
+            self.unfit("MANAGEMENT_LISTEN", files, "an address of which LISTEN takes no connections")?;
         }
         settings.credentials = self.credentials(files)?.filter(|_| settings.tier == Tier::Admin);
         Ok(settings)
     }
 
+    fn named<'a>(&'a self, name: &str, files: &'a Files) -> Option<(&'static Setting, &'a str, Origin)> {
+        find(name).and_then(|it| self.ruling(it, files).map(|(text, origin)| (it, text, origin)))
+    }
+
+    /// A setting's value does not go with another's.
+    fn unfit(&self, name: &str, files: &Files, expected: &str) -> Result<(), Invalid> {
+        match self.named(name, files) {
+            Some((setting, text, origin)) => Err(Invalid::because(setting, origin, text, expected)),
+            None => Ok(()),
+        }
+    }
+
+    /// A sentence for each setting that has no effect beside the others.
+    #[must_use]
+    pub fn warnings(&self, settings: &Settings) -> Vec<&'static str> {
+        let mut warnings = Vec::new();
+        if !settings.pages_sources.is_empty() && settings.pages_dir.is_none() {
+            warnings.push("PAGES_SOURCES is not used: it is for a maintenance.html in PAGES_DIR, which is unset");
+        }
+        if settings.tier == Tier::User && self.named(ADMIN_USER, &Files::default()).is_some() {
+            warnings.push("ADMIN_USER is not used: it is for the admin tier, and TIER is user");
+        }
+        warnings
+    }
+
     /// Both or none: a user without a password would let everybody in.
     fn credentials(&self, files: &Files) -> Result<Option<Credentials>, Invalid> {
-        let ruling = |name| find(name).and_then(|it| self.ruling(it, files).map(|(text, origin)| (it, text, origin)));
-        match (ruling(ADMIN_USER), ruling(ADMIN_PASSWORD)) {
+        match (self.named(ADMIN_USER, files), self.named(ADMIN_PASSWORD, files)) {
             (Some((_, user, _)), Some((_, password, _))) => Ok(Some(Credentials::new(user, password))),
             (Some((alone, text, origin)), None) | (None, Some((alone, text, origin))) => {
                 Err(Invalid::new(alone, origin, text))
@@ -168,7 +193,11 @@ impl Invalid {
     /// `setting`'s value, which comes from `origin`, is not what is expected.
     #[must_use]
     pub fn new(setting: &Setting, origin: Origin, value: &str) -> Self {
-        let Setting { name, expected, .. } = setting;
+        Self::because(setting, origin, value, setting.expected)
+    }
+
+    fn because(setting: &Setting, origin: Origin, value: &str, expected: &str) -> Self {
+        let name = setting.name;
         let Some(flag) = setting.flag() else {
             return Self(format!("{name} (from {origin}, not shown): expected {expected}"));
         };
@@ -326,6 +355,28 @@ mod tests {
     }
 
     #[test]
+    fn the_two_ports_do_not_take_each_others_connections() {
+        let expected = "expected an address of which LISTEN takes no connections";
+        for (listen, management) in [
+            ("127.0.0.1:7001", "127.0.0.1:7001"),
+            ("[::]:7001", "127.0.0.1:7001"),
+            ("127.0.0.1:7001", "[::]:7001"),
+            ("127.0.0.1:8080,127.0.0.1:7001", "0.0.0.0:7001"),
+        ] {
+            let sources = environment(&[("LISTEN", listen), ("MANAGEMENT_LISTEN", management)]);
+            let error = sources.resolve(&Files::default()).unwrap_err().to_string();
+            let message = format!("invalid MANAGEMENT_LISTEN {management:?} (from the environment): {expected}");
+            assert_eq!(error, message, "{listen}");
+        }
+        let error = environment(&[("LISTEN", "[::]:9090")]).resolve(&Files::default()).unwrap_err().to_string();
+        assert_eq!(error, format!("invalid MANAGEMENT_LISTEN \"[::]:9090\" (from the default): {expected}"));
+        for listen in ["127.0.0.1:0", "127.0.0.2:7001", "[::1]:7001"] {
+            let sources = environment(&[("LISTEN", listen), ("MANAGEMENT_LISTEN", "127.0.0.1:7001")]);
+            assert!(sources.resolve(&Files::default()).is_ok(), "{listen}");
+        }
+    }
+
+    #[test]
     fn a_user_and_a_password_come_together_and_are_the_admin_tiers() {
         let resolve = |pairs: &[(&str, &str)]| environment(pairs).resolve(&Files::default()).map(|it| it.credentials);
         let both = [("ADMIN_USER", "anna"), ("ADMIN_PASSWORD", " hunter2\n"), ("TIER", "admin")];
@@ -352,6 +403,22 @@ mod tests {
         assert_eq!(format!("{:?}", environment(&both[1..])), "[\"ADMIN_PASSWORD\", \"TIER\"]");
         let error = Sources::default().with_flag("admin-password", "hunter2".into()).unwrap_err();
         assert_eq!(error.to_string(), "invalid flag --admin-password: expected one that --help lists");
+    }
+
+    #[test]
+    fn a_setting_that_has_no_effect_beside_the_others_is_warned_of() {
+        let warnings = |pairs: &[(&str, &str)]| {
+            let sources = environment(pairs);
+            sources.warnings(&sources.resolve(&Files::default()).unwrap()).join("; ")
+        };
+        let origins = ("PAGES_SOURCES", "https://a");
+        let admin = [("ADMIN_USER", "anna"), ("ADMIN_PASSWORD", "hunter2"), ("TIER", "admin")];
+        assert_eq!(warnings(&[]), "");
+        assert_eq!(warnings(&[origins, ("PAGES_DIR", "/pages")]), "");
+        assert_eq!(warnings(&admin), "");
+        let told = "PAGES_SOURCES is not used: it is for a maintenance.html in PAGES_DIR, which is unset";
+        assert_eq!(warnings(&[origins]), told);
+        assert_eq!(warnings(&admin[..2]), "ADMIN_USER is not used: it is for the admin tier, and TIER is user");
     }
 
     #[test]

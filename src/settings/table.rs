@@ -49,8 +49,9 @@ pub static TABLE: &[Setting] = &[
         default: Some("[::]:8080"),
         live: false,
         secret: false,
-        expected: "an IP address and a port, as in [::]:8080, or several with commas between them, each once",
-        help: "where users come in; [::] takes IPv4 too",
+        expected: "an IP address and a port, as in [::]:8080, or several with commas between them, none of which takes \
+                   another's connections, as [::] takes IPv4 too",
+        help: "where users come in",
         parse: |s, text| addresses::parse(text).map(|it| s.listen = it),
     },
     Setting {

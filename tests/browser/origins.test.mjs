@@ -47,7 +47,7 @@ async function seen(t, allow, credentials) {
   }, [server.url, credentials]);
 }
 
-const readable = [503, 'on', true, 'We’ll be right back'];
+const readable = [503, 'on', true, 'We’ll be back soon'];
 for (const [allow, credentials, expected] of [
   ['this', 'omit', readable],
   ['this', 'include', readable],

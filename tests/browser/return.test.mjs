@@ -2,9 +2,9 @@
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { answer, check, clocked, directory, front, serve, tab, test, until } from './setup.mjs';
+import { answer, ask, check, clocked, directory, front, serve, tab, test, until } from './setup.mjs';
 
-const OPEN = 'The application is open', CLOSED = 'We’ll be right back';
+const OPEN = 'The application is open', CLOSED = 'We’ll be back soon';
 
 const heading = page => page.locator('h1').textContent();
 
@@ -162,6 +162,23 @@ test('a service worker that answers for the site does not make it loop', async t
     assert.equal(asked(), ++reloads);
   }
   assert(!proxy.requests.some(it => it.startsWith('HEAD ')), 'the worker answers what is no navigation');
+});
+
+test('a page that a service worker keeps after its end does not make it loop', async t => {
+  const end = '2020-01-01T00:00:00Z';
+  const server = await serve(t, { MAINTENANCE_UNTIL: '2099-12-02T07:00:00+01:00' });
+  const kept = (await ask(`${server.url}/shop`, { accept: 'text/html' })).body.toString().replaceAll('2099-12-02T06:00:00Z', end);
+  assert(kept.includes(end));
+  const proxy = await front(t, server, { 'GET /shop': answer(kept, { 'maintenance-mode': 'on' }, 503) });
+  const page = await clocked(t);
+  await page.goto(`${proxy.url}/shop`);
+  let reloads = 0;
+  for (const wait of [30, 30, 45, 67.5]) {
+    const reloaded = page.waitForEvent('load');
+    await check(page, wait);
+    await reloaded;
+    assert.equal(proxy.requests.filter(it => it === 'GET /shop').length - 1, ++reloads);
+  }
 });
 
 test('the answer to a POST has no script, says that it may be lost, and its button asks by GET', async t => {

@@ -57,6 +57,8 @@ export async function serve(t, live = {}, settings = {}) {
   const url = `http://${address}`;
   return {
     url,
+    /** Sets a live setting. */
+    set: (name, text) => writeFileSync(join(config, name), text),
     /** Switches, and waits until it is in force. */
     async maintenance(on) {
       writeFileSync(join(config, 'MAINTENANCE_MODE'), `${on}`);
