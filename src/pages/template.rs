@@ -91,7 +91,7 @@ pub(super) fn with_stack<T: Send>(work: impl FnOnce() -> Result<T, PagesError> +
     thread::scope(|scope| join(spawn(scope, work)?))
 }
 
-/// The same for each of `items`, on a few threads at once.
+/// The same for each of `items`, on this thread, which must have that room, and a few others at once.
 pub(super) fn in_parallel<I: Sync, O: Send>(
     items: &[I],
     work: impl Fn(&I) -> Result<O, PagesError> + Sync,
@@ -99,10 +99,11 @@ pub(super) fn in_parallel<I: Sync, O: Send>(
     let threads = thread::available_parallelism().map_or(1, NonZero::get).min(MOST_THREADS);
     let (size, work) = (items.len().div_ceil(threads).max(1), &work);
     thread::scope(|scope| {
-        let parts = items.chunks(size).map(|part| spawn(scope, move || part.iter().map(work).collect()));
-        let parts: Vec<_> = parts.collect::<Result<_, _>>()?;
-        let mut all = Vec::new();
-        for part in parts {
+        let (here, others) = items.split_at(size.min(items.len()));
+        let others = others.chunks(size).map(|part| spawn(scope, move || part.iter().map(work).collect()));
+        let others: Vec<_> = others.collect::<Result<_, _>>()?;
+        let mut all: Vec<O> = here.iter().map(work).collect::<Result<_, _>>()?;
+        for part in others {
             all.extend::<Vec<O>>(join(part)?);
         }
         Ok(all)
