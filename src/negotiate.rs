@@ -11,6 +11,8 @@ const MOST_RANGES: usize = 100;
 const MOST_BYTES: usize = 2048;
 /// A language range that is longer, in bytes, is no language's: RFC 5646, 4.4.1, knows none of more than 35.
 const LONGEST_LANGUAGE: usize = 35;
+/// The length of a script in a language tag, as in `zh-Hant`.
+const SCRIPT: usize = 4;
 
 /// A header that is a list, in one line or in several.
 #[derive(Debug, Default)]
@@ -220,6 +222,23 @@ fn covers(range: &str, tag: &str) -> bool {
         start.eq_ignore_ascii_case(range.as_bytes()) && matches!(rest, [] | [b'-', ..])
     };
     begins(range) || other_name(range).is_some_and(begins)
+}
+
+/// What the language of a tag is called here, where the tag or one of its beginnings has another name. A script says which
+/// language it is by itself.
+#[must_use]
+pub(crate) fn usual_name(tag: &str) -> Option<&'static str> {
+    let mut rest = tag;
+    loop {
+        if rest.rsplit('-').next().is_some_and(|last| last.len() == SCRIPT) {
+            return None;
+        }
+        let found = other_name(rest);
+        if found.is_some() {
+            return found;
+        }
+        rest = &rest[..rest.rfind('-')?];
+    }
 }
 
 /// What a language range is called here that is old, or that says by a country which of two scripts is meant.
