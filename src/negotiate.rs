@@ -76,31 +76,40 @@ impl<'r> List<'r> {
             length += item.len() + 1;
             length <= MOST_BYTES
         });
-        items.filter(|item| item.is_ascii()).filter_map(|item| str::from_utf8(item).ok()).map(|item| {
-            let mut parts = item.split(';').map(str::trim);
-            (parts.next().unwrap_or_default(), parts.find_map(quality).unwrap_or(1000))
+        items.filter(|item| item.is_ascii()).filter_map(|item| {
+            let mut parts = item.split(|it| *it == b';').map(<[u8]>::trim_ascii);
+            let range = str::from_utf8(parts.next()?).ok()?;
+            Some((range, parts.find_map(quality).unwrap_or(1000)))
         })
     }
 }
 
 /// `q=0.5` is 500 thousandths. What is malformed counts as not wanted.
-fn quality(parameter: &str) -> Option<u32> {
-    let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
-    name.trim().eq_ignore_ascii_case("q").then(|| thousandths(value.trim()).unwrap_or(0))
+fn quality(parameter: &[u8]) -> Option<u32> {
+    let [b'q' | b'Q', rest @ ..] = parameter else { return None };
+    match rest.trim_ascii_start() {
+        [] => Some(0),
+        [b'=', value @ ..] => Some(thousandths(value.trim_ascii()).unwrap_or(0)),
+        _ => None,
+    }
 }
 
 /// RFC 9110, 12.4.2: `0` or `1`, with at most three digits after the point, and never above 1.
-fn thousandths(value: &str) -> Option<u32> {
-    let (whole, fraction) = value.split_once('.').unwrap_or((value, ""));
+fn thousandths(value: &[u8]) -> Option<u32> {
+    let (whole, fraction) = match value {
+        [whole, b'.', fraction @ ..] => (whole, fraction),
+        [whole] => (whole, [].as_slice()),
+        _ => return None,
+    };
     let mut sum = match whole {
-        "0" => 0,
-        "1" => 1000,
+        b'0' => 0,
+        b'1' => 1000,
         _ => return None,
     };
     let mut unit = 100;
-    for digit in fraction.chars() {
+    for digit in fraction {
         // The fourth digit has no unit.
-        sum += if unit == 0 { return None } else { digit.to_digit(10)? * unit };
+        sum += if unit == 0 { return None } else { char::from(*digit).to_digit(10)? * unit };
         unit /= 10;
     }
     (sum <= 1000).then_some(sum)
@@ -425,9 +434,10 @@ mod tests {
             ("q", Some(0)),
             ("level=1", None),
             ("level", None),
+            ("quality=0", None),
             ("", None),
         ] {
-            assert_eq!(quality(text), expected, "{text}");
+            assert_eq!(quality(text.as_bytes()), expected, "{text}");
         }
     }
 
