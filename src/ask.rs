@@ -7,7 +7,7 @@ use http::{
     HeaderMap, HeaderValue, Method, Request, Version,
     header::{
         ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD,
-        AUTHORIZATION, CONTENT_TYPE, HOST, IF_NONE_MATCH, ORIGIN, USER_AGENT,
+        AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName, IF_NONE_MATCH, ORIGIN, USER_AGENT,
     },
 };
 
@@ -32,9 +32,9 @@ pub(crate) struct Ask<'r> {
     pub(crate) languages: List<'r>,
     /// The content codings that it likes.
     pub(crate) codings: List<'r>,
-    /// The site whose page asks.
+    /// The site whose page asks; none where two are named.
     pub(crate) origin: Option<&'r HeaderValue>,
-    /// What the client is.
+    /// What the client is, by the first header that says so, as in the log.
     pub(crate) user_agent: Option<&'r HeaderValue>,
     headers: &'r HeaderMap,
 }
@@ -89,9 +89,9 @@ impl<'r> Ask<'r> {
             } else if name == ACCEPT_ENCODING {
                 codings.add(value);
             } else if name == USER_AGENT {
-                user_agent = Some(value);
+                user_agent = user_agent.or(Some(value));
             } else if name == ORIGIN {
-                origin = Some(value);
+                origin = only(request.headers(), &ORIGIN);
             }
         }
         Self {
@@ -126,8 +126,7 @@ impl<'r> Ask<'r> {
     /// Who the client says that it is; nobody where it says so twice.
     #[must_use]
     pub(crate) fn authorization(&self) -> Option<&'r [u8]> {
-        let mut values = self.headers.get_all(AUTHORIZATION).iter();
-        values.next().filter(|_| values.next().is_none()).map(HeaderValue::as_bytes)
+        only(self.headers, &AUTHORIZATION).map(HeaderValue::as_bytes)
     }
 
     /// Whether the client says that it has what `etag` names: weak comparison, RFC 9110, 13.1.2.
@@ -139,6 +138,12 @@ impl<'r> Ask<'r> {
             strong == "*" || strong.as_bytes() == etag.as_bytes()
         })
     }
+}
+
+/// A header that is there once.
+fn only<'r>(headers: &'r HeaderMap, name: &HeaderName) -> Option<&'r HeaderValue> {
+    let mut values = headers.get_all(name).iter();
+    values.next().filter(|_| values.next().is_none())
 }
 
 /// The `Host` headers.
@@ -266,6 +271,22 @@ mod tests {
         for (version, may_lack_it) in [(Version::HTTP_10, true), (Version::HTTP_11, false), (Version::HTTP_2, true)] {
             assert_eq!(has_host(version, &[]), may_lack_it, "{version:?}");
             assert!(!has_host(version, &["a", "a"]), "{version:?}");
+        }
+    }
+
+    #[test]
+    fn of_two_origins_none_counts_and_of_two_user_agents_the_first() {
+        for (values, origin, user_agent) in
+            [(&[][..], None, None), (&["a"], Some("a"), Some("a")), (&["a", "b"], None, Some("a"))]
+        {
+            let mut request = Request::builder();
+            for value in values {
+                request = request.header(ORIGIN, *value).header(USER_AGENT, *value);
+            }
+            let request = request.body(()).unwrap();
+            let ask = Ask::new(&request);
+            let said = [ask.origin, ask.user_agent].map(|it| it.map(|it| it.to_str().unwrap()));
+            assert_eq!(said, [origin, user_agent], "{values:?}");
         }
     }
 

@@ -326,6 +326,16 @@ mod tests {
             (&[("MAINTENANCE_TITLE.fr", "F")], &["fr F built-in", "(*en built-in built-in)"]),
             (&[("MAINTENANCE_TITLE.fr", "F"), ("MAINTENANCE_LANGUAGE", "fr-CA")], &["*fr F built-in"]),
             (&[("MAINTENANCE_TITLE.fr-CA", "F")], &["fr-CA F built-in", "(*en built-in built-in)"]),
+            (&[("MAINTENANCE_TITLE.no", "N"), ("MAINTENANCE_LANGUAGE", "nn")], &["*nb N built-in"]),
+            (
+                &[("MAINTENANCE_TITLE.zh-CN", "S"), ("MAINTENANCE_MESSAGE.zh-TW", "T"), ("MAINTENANCE_LANGUAGE", "zh")],
+                &["*zh-Hans S built-in", "zh-Hant built-in T"],
+            ),
+            // Two names of one language: the later one.
+            (
+                &[("MAINTENANCE_TITLE.nb", "B"), ("MAINTENANCE_TITLE.no", "O"), ("MAINTENANCE_LANGUAGE", "nb")],
+                &["*nb O built-in"],
+            ),
             (&[("MAINTENANCE_TITLE.eu", "E")], &["eu E en:built-in", "(*en built-in built-in)"]),
             (
                 &[("MAINTENANCE_TITLE.eu", "E"), ("MAINTENANCE_MESSAGE", "M"), ("MAINTENANCE_LANGUAGE", "es")],

@@ -5,11 +5,14 @@ use http::HeaderValue;
 
 use crate::settings::Format;
 
-/// As many ranges of a list as are looked at. Browsers send up to 20; a head has room for 30,000, and to look at those
-/// would cost more than the rest of the answer.
+/// As many ranges of a list, and as many of its bytes, as are looked at; what comes later is ignored. Browsers send up to
+/// 20 in 200 bytes; a head has room for 30,000, and to look at those would cost more than the rest of the answer.
 const MOST_RANGES: usize = 100;
+const MOST_BYTES: usize = 2048;
 /// A language range that is longer, in bytes, is no language's: RFC 5646, 4.4.1, knows none of more than 35.
-const LONGEST_LANGUAGE: usize = 64;
+const LONGEST_LANGUAGE: usize = 35;
+/// The length of a script in a language tag, as in `zh-Hant`.
+const SCRIPT: usize = 4;
 
 /// A header that is a list, in one line or in several.
 #[derive(Debug, Default)]
@@ -63,34 +66,50 @@ impl<'r> List<'r> {
         self.first.is_none()
     }
 
-    /// The ranges, in order, with their qualities in thousandths.
+    /// The ranges, in order, with their qualities in thousandths. One that is not ASCII is passed over.
     fn ranges(&self) -> impl Iterator<Item = (&'r str, u32)> {
-        let lines = self.first.iter().chain(&self.more).map(|it| it.to_str().unwrap_or_default());
-        lines.flat_map(|line| line.split(',')).take(MOST_RANGES).map(|item| {
-            let mut parts = item.split(';').map(str::trim);
-            (parts.next().unwrap_or_default(), parts.find_map(quality).unwrap_or(1000))
+        let lines = self.first.iter().chain(&self.more).map(|it| it.as_bytes());
+        // A line that is cut is too long with its comma, so the range that is cut is not taken.
+        let lines = lines.map(|line| line.get(..MOST_BYTES).unwrap_or(line));
+        let mut length = 0;
+        let items = lines.flat_map(|line| line.split(|it| *it == b',')).take(MOST_RANGES).take_while(move |item| {
+            length += item.len() + 1;
+            length <= MOST_BYTES
+        });
+        items.filter(|item| item.is_ascii()).filter_map(|item| {
+            let mut parts = item.split(|it| *it == b';').map(<[u8]>::trim_ascii);
+            let range = str::from_utf8(parts.next()?).ok()?;
+            Some((range, parts.find_map(quality).unwrap_or(1000)))
         })
     }
 }
 
 /// `q=0.5` is 500 thousandths. What is malformed counts as not wanted.
-fn quality(parameter: &str) -> Option<u32> {
-    let (name, value) = parameter.split_once('=')?;
-    name.trim().eq_ignore_ascii_case("q").then(|| thousandths(value.trim()).unwrap_or(0))
+fn quality(parameter: &[u8]) -> Option<u32> {
+    let [b'q' | b'Q', rest @ ..] = parameter else { return None };
+    match rest.trim_ascii_start() {
+        [] => Some(0),
+        [b'=', value @ ..] => Some(thousandths(value.trim_ascii()).unwrap_or(0)),
+        _ => None,
+    }
 }
 
 /// RFC 9110, 12.4.2: `0` or `1`, with at most three digits after the point, and never above 1.
-fn thousandths(value: &str) -> Option<u32> {
-    let (whole, fraction) = value.split_once('.').unwrap_or((value, ""));
+fn thousandths(value: &[u8]) -> Option<u32> {
+    let (whole, fraction) = match value {
+        [whole, b'.', fraction @ ..] => (whole, fraction),
+        [whole] => (whole, [].as_slice()),
+        _ => return None,
+    };
     let mut sum = match whole {
-        "0" => 0,
-        "1" => 1000,
+        b'0' => 0,
+        b'1' => 1000,
         _ => return None,
     };
     let mut unit = 100;
-    for digit in fraction.chars() {
+    for digit in fraction {
         // The fourth digit has no unit.
-        sum += if unit == 0 { return None } else { digit.to_digit(10)? * unit };
+        sum += if unit == 0 { return None } else { char::from(*digit).to_digit(10)? * unit };
         unit /= 10;
     }
     (sum <= 1000).then_some(sum)
@@ -145,6 +164,10 @@ pub(crate) fn media(list: &List<'_>, default: Format) -> Media {
                 Some(media) if media.format() == usual.format() => (2, media),
                 None if subtype == "*" && family == "*" => (0, usual),
                 None if subtype == "*" && family.eq_ignore_ascii_case(usual.family()) => (1, usual),
+                // XML is text too. Where text is not wanted, it is still no text.
+                None if usual == Media::ProblemXml && quality > 0 && range.eq_ignore_ascii_case("text/*") => {
+                    (1, Media::TextXml)
+                }
                 _ => continue,
             };
             wish.take(Wish { specificity, quality, media });
@@ -167,13 +190,15 @@ pub(crate) fn language<T: AsRef<str>>(list: &List<'_>, tags: &[T]) -> Option<usi
     if list.is_missing() {
         return None;
     }
-    let excluded = |tag: &str| list.ranges().any(|(range, quality)| quality == 0 && covers(range, tag));
+    let mut excluded = Vec::new();
+    excluded.extend(list.ranges().filter(|(_, quality)| *quality == 0).map(|(range, _)| range));
+    let is_excluded = |tag: &str| excluded.iter().any(|range| covers(range, tag));
     let mut best = (0, None);
     for (range, quality) in list.ranges() {
         if quality > best.0 {
             if range == "*" {
                 best = (quality, None);
-            } else if let Some(at) = lookup(range, tags, |it| !excluded(it)) {
+            } else if let Some(at) = lookup(range, tags, |it| !is_excluded(it)) {
                 best = (quality, Some(at));
             }
         }
@@ -206,6 +231,23 @@ fn covers(range: &str, tag: &str) -> bool {
         start.eq_ignore_ascii_case(range.as_bytes()) && matches!(rest, [] | [b'-', ..])
     };
     begins(range) || other_name(range).is_some_and(begins)
+}
+
+/// What the language of a tag is called here, where the tag or one of its beginnings has another name. A script says which
+/// language it is by itself.
+#[must_use]
+pub(crate) fn usual_name(tag: &str) -> Option<&'static str> {
+    let mut rest = tag;
+    loop {
+        if rest.rsplit('-').next().is_some_and(|last| last.len() == SCRIPT) {
+            return None;
+        }
+        let found = other_name(rest);
+        if found.is_some() {
+            return found;
+        }
+        rest = &rest[..rest.rfind('-')?];
+    }
 }
 
 /// What a language range is called here that is old, or that says by a country which of two scripts is meant.
@@ -389,10 +431,13 @@ mod tests {
             ("q=-1", Some(0)),
             ("q=\u{0661}", Some(0)),
             ("q=", Some(0)),
+            ("q", Some(0)),
             ("level=1", None),
-            ("q", None),
+            ("level", None),
+            ("quality=0", None),
+            ("", None),
         ] {
-            assert_eq!(quality(text), expected, "{text}");
+            assert_eq!(quality(text.as_bytes()), expected, "{text}");
         }
     }
 
@@ -423,15 +468,21 @@ mod tests {
             ("text/plain", Media::Text),
             ("text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2", Media::Html),
             // The most specific range gives the quality.
-            ("text/*;q=0.9, text/html;q=0.1", Media::Text),
+            ("text/*;q=0.9, text/html;q=0.1", Media::TextXml),
             ("text/html;q=0.1, */*", Media::ProblemJson),
             ("application/json;q=0.1, */*;q=0.1", Media::Json),
             ("*/*;q=0.5, application/xml;q=0.5", Media::Xml),
             ("text/*, application/json", Media::Json),
             ("text/*", Media::Html),
+            ("text/*, application/*;q=0.9, text/html;q=0.1, text/plain;q=0.1", Media::TextXml),
+            ("TEXT/*;q=0.9, application/*;q=0.9, text/html;q=0, application/json;q=0", Media::ProblemXml),
             // What is excluded.
             ("text/html;q=0, */*", Media::ProblemJson),
-            ("text/html;q=0, text/*", Media::Text),
+            ("text/html;q=0, text/*", Media::TextXml),
+            ("text/html;q=0, text/xml;q=0, text/*", Media::Text),
+            ("text/*;q=0, application/json;q=0, */*", Media::ProblemXml),
+            ("application/xhtml+xml, text/html;q=0, application/json;q=0.9", Media::Html),
+            ("text/html;q, text/plain", Media::Text),
             ("text/html;q=0, application/json;q=0, application/xml;q=0, */*", Media::Text),
             ("application/json;q=0, application/problem+json", Media::ProblemJson),
             ("application/json;q=2, text/plain;q=0.1", Media::Text),
@@ -507,6 +558,10 @@ mod tests {
             ("zh;q=0, zh-TW, en;q=0.1", Some("en")),
             ("no;q=0, nb, en;q=0.1", Some("en")),
             ("fr;q=x, en;q=0.1", Some("en")),
+            ("fr;q, en;q=0.1", Some("en")),
+            // What is not ASCII is passed over alone.
+            ("é, fr", Some("fr")),
+            ("fr;x=é, en", Some("en")),
             // Whatever there is.
             ("*", None),
             ("*, fr;q=0.5", None),
@@ -528,9 +583,26 @@ mod tests {
 
     #[test]
     fn a_long_list_is_looked_at_in_part() {
-        let long = "xx,".repeat(MOST_RANGES - 1);
-        assert_eq!(language_of(&[&format!("{long}fr")], &["fr"]), Some("fr"));
-        assert_eq!(language_of(&[&format!("{long}xx,fr")], &["fr"]), None);
-        assert_eq!(language_of(&[&format!("fr-{}", "a-".repeat(30_000))], &["fr"]), None);
+        let ranges = |number| "xx,".repeat(number);
+        let bytes = |number| format!("xx{},", ";".repeat(number - 3));
+        for (lines, expected) in [
+            (vec![format!("{}fr", ranges(MOST_RANGES - 1))], Some("fr")),
+            (vec![format!("{}fr", ranges(MOST_RANGES))], None),
+            (vec!["xx".to_owned(); MOST_RANGES - 1], Some("fr")),
+            (vec!["xx".to_owned(); MOST_RANGES], None),
+            (vec![format!("{}fr", bytes(MOST_BYTES - 3))], Some("fr")),
+            (vec![format!("{}fr", bytes(MOST_BYTES - 2))], None),
+            // A range that is cut is not half of it.
+            (vec![format!("{}fr-CA;q=0.1", bytes(MOST_BYTES - 3))], None),
+            (vec![bytes(MOST_BYTES / 2); 2], None),
+            (vec![format!("fr,{}", bytes(60_000))], Some("fr")),
+            (vec![format!("fr;q=0.1,{},en", bytes(60_000)), "en".to_owned()], Some("fr")),
+        ] {
+            let lines: Vec<_> = lines.iter().map(String::as_str).chain(["fr"]).collect();
+            let shown: String = lines.join(" | ").chars().take(40).collect();
+            assert_eq!(language_of(&lines, &["fr", "en"]), expected, "{shown}");
+        }
+        assert_eq!(language_of(&[&format!("fr{}", "-a".repeat(16))], &["fr"]), Some("fr"));
+        assert_eq!(language_of(&[&format!("fr{}", "-a".repeat(17))], &["fr"]), None);
     }
 }

@@ -23,6 +23,9 @@ pub struct Files {
 /// As many names are warned of at once.
 const MOST_TOLD: usize = 20;
 
+/// As many languages may have texts of one's own: in each the pages are made.
+const MOST_LANGUAGES: usize = 100;
+
 /// A larger file is a mistake, not a setting.
 const LARGEST_FILE: u64 = 64 * 1024;
 
@@ -30,16 +33,24 @@ const LARGEST_FILE: u64 = 64 * 1024;
 /// none the name alone is kept.
 ///
 /// # Errors
-/// The directory or one of the files cannot be read, is no regular file, is too large or is not UTF-8; or
-/// the directory changed during each of 5 tries.
+/// The directory or one of the files cannot be read, is no regular file, is too large or is not UTF-8; there are texts in
+/// more than 100 languages; or the directory changed during each of 5 tries.
 pub fn read(dir: &Path) -> Result<Files, ReadError> {
     generation::read(dir, |dir| {
         let mut files = Files::default();
+        let mut languages = BTreeSet::new();
         for name in generation::names(dir)? {
             let (path, name) = (dir.join(&name), name.to_string_lossy().into_owned());
             if !is_setting(&name) {
                 files.unknown.insert(name);
                 continue;
+            }
+            languages.extend(in_language(&name).map(|(_, language)| language.to_owned()));
+            if languages.len() > MOST_LANGUAGES {
+                return Err(ReadError::new(
+                    &path,
+                    &format!("is one too many: expected {MOST_LANGUAGES} languages at most"),
+                ));
             }
             let text = files::read(&path, LARGEST_FILE)?;
             if !text.trim().is_empty() {
@@ -190,6 +201,18 @@ mod tests {
                 whole += 1;
             }
         });
+    }
+
+    #[test]
+    fn a_hundred_languages_may_have_texts() {
+        let dir = TempDir::new().unwrap();
+        for (name, number) in (0..MOST_LANGUAGES).flat_map(|number| TRANSLATED.map(|name| (name, number))) {
+            fs::write(dir.path().join(format!("{name}.fr-{number:04}")), "x").unwrap();
+        }
+        assert_eq!(read(dir.path()).unwrap().in_languages("MAINTENANCE_TITLE").count(), MOST_LANGUAGES);
+        fs::write(dir.path().join("MAINTENANCE_TITLE.ga"), "x").unwrap();
+        let error = read(dir.path()).unwrap_err().to_string();
+        assert!(error.ends_with("/MAINTENANCE_TITLE.ga is one too many: expected 100 languages at most"), "{error}");
     }
 
     #[test]

@@ -3,6 +3,8 @@
 use http::Uri;
 use jiff::{Timestamp, civil::DateTime, tz::Offset};
 
+use crate::negotiate::usual_name;
+
 /// Other sites, by their origins, as browsers send them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origins {
@@ -39,7 +41,8 @@ fn origin(text: &str) -> Option<String> {
     Some(if usual { format!("{scheme}://{}", authority.host()) } else { text })
 }
 
-/// A language tag of RFC 5646 without its rarer forms, in the usual case: `pt-br` is `pt-BR`.
+/// A language tag of RFC 5646 without its rarer forms, in the usual case and by the usual name: `pt-br` is `pt-BR`, and `no`
+/// is `nb`.
 pub(super) fn language(text: &str) -> Option<String> {
     // RFC 5646, 4.4.1: more are in no language's tag.
     const LONGEST: usize = 35;
@@ -69,6 +72,7 @@ pub(super) fn language(text: &str) -> Option<String> {
         }
         plain |= part.len() == 1;
     }
+    let tag = usual_name(&tag).map_or(tag, str::to_owned);
     (tag.len() <= LONGEST).then_some(tag)
 }
 
@@ -116,8 +120,9 @@ fn numbers<const N: usize>(text: &str, shape: &str) -> Option<[i16; N]> {
 /// What user agents begin with, separated by white space; `none` is none.
 pub(super) fn user_agents(text: &str) -> Option<Vec<String>> {
     let agents = if text == "none" { "" } else { text };
-    let is_visible = |agent: &str| agent.bytes().all(|it| it.is_ascii_graphic());
-    let agents = agents.split_ascii_whitespace().map(|it| is_visible(it).then(|| it.to_owned()));
+    // Among others, or in capitals, `none` is a mistake.
+    let is_agent = |it: &str| it.bytes().all(|it| it.is_ascii_graphic()) && !it.eq_ignore_ascii_case("none");
+    let agents = agents.split_ascii_whitespace().map(|it| is_agent(it).then(|| it.to_owned()));
     agents.collect()
 }
 
@@ -174,6 +179,19 @@ mod tests {
             ("de-1996", "de-1996"),
             ("ca-valencia", "ca-valencia"),
             ("ar-u-nu-LATN", "ar-u-nu-latn"),
+            // By their usual names.
+            ("NO", "nb"),
+            ("no-NO", "nb"),
+            ("nn", "nb"),
+            ("nb-NO", "nb-NO"),
+            ("iw-IL", "he"),
+            ("in", "id"),
+            ("zh", "zh-Hans"),
+            ("zh-cn", "zh-Hans"),
+            ("zh-TW", "zh-Hant"),
+            ("zh-hk-x-a", "zh-Hant"),
+            ("zh-Hans-HK", "zh-Hans-HK"),
+            ("zh-Latn", "zh-Latn"),
         ] {
             assert_eq!(language(text).as_deref(), Some(tag), "{text}");
         }
@@ -228,6 +246,9 @@ mod tests {
         let agents = |text| user_agents(text).map(|it| it.join("|"));
         assert_eq!(agents("GoogleHC/  ELB-HealthChecker/"), Some("GoogleHC/|ELB-HealthChecker/".into()));
         assert_eq!(agents("none"), Some(String::new()));
-        assert_eq!(agents("größe"), None);
+        for text in ["größe", "NONE", "none GoogleHC/", "GoogleHC/ None"] {
+            assert_eq!(agents(text), None, "{text}");
+        }
+        assert_eq!(agents("nonesuch/"), Some("nonesuch/".into()));
     }
 }
