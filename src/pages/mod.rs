@@ -10,6 +10,7 @@ mod own;
 mod page;
 mod policy;
 mod problem;
+mod tags;
 mod template;
 mod variables;
 
@@ -50,6 +51,9 @@ const SCRIPT: &str = "maintenance.js";
 const ICON: &str = "icon.svg";
 const PAGES: [&str; 4] = [INDEX, MAINTENANCE, ADMIN, NOT_FOUND];
 const FILES: [&str; 6] = [INDEX, MAINTENANCE, ADMIN, NOT_FOUND, STYLE, ICON];
+
+/// As many lines warn of one thing.
+const MOST_TOLD: usize = 20;
 
 /// The templates, ready to be filled in.
 pub(crate) struct Pages {
@@ -230,6 +234,15 @@ fn embedded(name: &str) -> Result<&'static str, PagesError> {
     text.ok_or_else(|| PagesError(format!("{name} is not embedded")))
 }
 
+/// As many warnings as are told: the last says that there are `more`.
+fn at_most_told(mut warnings: Vec<String>, more: &str) -> Vec<String> {
+    if warnings.len() > MOST_TOLD {
+        warnings.truncate(MOST_TOLD - 1);
+        warnings.push(more.to_owned());
+    }
+    warnings
+}
+
 // === impl PagesError ===
 
 impl From<ReadError> for PagesError {
@@ -349,6 +362,20 @@ mod tests {
             assert!(warnings().is_empty(), "{name}");
             fs::remove_file(dir.path().join(name)).unwrap();
         }
+    }
+
+    #[test]
+    fn names_that_mean_nothing_take_20_lines_in_all() {
+        let dir = TempDir::new().unwrap();
+        let settings = Sources::default().resolve(&Files::default()).unwrap();
+        fs::write(dir.path().join("logo.jpg"), "").unwrap();
+        for number in 0..30 {
+            fs::write(dir.path().join(format!("{number}.txt")), "").unwrap();
+        }
+        let warnings = Pages::load(Some(dir.path())).unwrap().rehearse(&settings, &facts()).unwrap();
+        assert_eq!(warnings.len(), 20);
+        assert!(warnings[0].starts_with("\"logo.jpg\" is not the logo: "), "{warnings:?}");
+        assert_eq!(warnings[19], "more names are not used");
     }
 
     #[test]
