@@ -14,7 +14,11 @@ mod tags;
 mod template;
 mod variables;
 
-use std::path::Path;
+use std::{
+    collections::BTreeSet,
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    path::Path,
+};
 
 use include_dir::{Dir, include_dir};
 use jiff::Timestamp;
@@ -23,6 +27,7 @@ use minijinja::Value;
 use self::{
     blocked::Blocked,
     own::Own,
+    page::text,
     policy::Policies,
     template::{Templates, with_stack},
 };
@@ -162,7 +167,7 @@ impl Pages {
         let Wordings { all, default, .. } = Wordings::new(settings);
         let variables = self.variables(settings, facts).of(&all[default], false);
         let page =
-            |name| self.templates.render(name, &variables).and_then(|html| Page::new(name, &html, &policies, compress));
+            |name| self.templates.render(name, &variables).and_then(|html| Page::new(name, html, &policies, compress));
         // In normal mode, and on the admin tier, nobody gets it: it is made when the mode changes.
         let is_closed = settings.tier == Tier::User && mode::of(settings) == Mode::Maintenance;
         Ok(Bodies {
@@ -173,7 +178,7 @@ impl Pages {
         })
     }
 
-    /// Fills the operator's own pages in for what may come later, and throws them away: a branch that is first taken when
+    /// Fills the maintenance page in in every language, and the operator's own pages for what else may come later, and throws them away: a branch that is first taken when
     /// the mode changes must not be what keeps it from changing. Returns a sentence for each thing to warn of.
     ///
     /// # Errors
@@ -184,7 +189,8 @@ impl Pages {
         if self.own_style {
             blocked.look_through_style(STYLE, &self.style, self.policies(settings).sources(MAINTENANCE));
         }
-        if !self.own.is_empty() {
+        // A logo alone may make the page too large.
+        if self.stamp.is_some() {
             with_stack(|| self.rehearse_here(settings, facts, &mut blocked))?;
         }
         warnings.extend(blocked.warnings());
@@ -193,12 +199,30 @@ impl Pages {
 
     fn rehearse_here(&self, settings: &Settings, facts: &Facts, blocked: &mut Blocked) -> Result<(), PagesError> {
         let policies = self.policies(settings);
+        let mut seen = BTreeSet::new();
+        let mut look_through = |name: &str, html: &str| {
+            let mut hasher = DefaultHasher::new();
+            (name, html).hash(&mut hasher);
+            // Most are equal.
+            if seen.insert(hasher.finish()) {
+                policies.of(name, html)?;
+                blocked.look_through(name, html, policies.sources(name));
+            }
+            Ok::<_, PagesError>(())
+        };
+        let on = Settings { maintenance_mode: Switch::On, ..settings.clone() };
+        let rendered = self.render(&on, facts, &Wordings::new(&on).all)?;
+        if self.own.contains(&MAINTENANCE) {
+            for html in &rendered.distinct {
+                look_through(MAINTENANCE, text(MAINTENANCE, html)?)?;
+            }
+        }
+        drop(rendered);
         let mut rehearse = |settings: &Settings, facts: &Facts, language, scripted| {
             let variables = self.variables(settings, facts).of(&Wording::new(language, settings), scripted);
             for name in &self.own {
                 let html = self.templates.render(name, &variables)?;
-                policies.of(name, &html)?;
-                blocked.look_through(name, &html, policies.sources(name));
+                look_through(name, &html)?;
             }
             Ok::<_, PagesError>(())
         };
@@ -402,6 +426,7 @@ mod tests {
             ("maintenance.html", "scripted and dir == 'rtl'"),
             ("maintenance.html", "until and not scripted and not contact"),
             ("maintenance.html", "overdue and dir == 'ltr'"),
+            ("maintenance.html", "lang == 'ja' and not scripted and users_mode == \"maintenance\""),
         ] {
             let dir = TempDir::new().unwrap();
             fs::write(dir.path().join(name), format!("{{% if {condition} %}}{{{{ typo }}}}{{% endif %}}")).unwrap();
