@@ -3,11 +3,14 @@
 
 use std::collections::BTreeMap;
 
-use super::MAINTENANCE;
+use super::{
+    MAINTENANCE, MOST_TOLD, at_most_told,
+    tags::{Tag, tags},
+};
 use crate::settings::Source;
 
-/// As many lines as are told.
-const MOST: usize = 20;
+/// As many bytes of an address as are looked at: what comes after does not decide whether it is blocked.
+const LOOKED_AT: usize = 2048;
 
 /// As many characters of an address as a line repeats.
 const SHOWN: usize = 100;
@@ -32,43 +35,39 @@ enum Kind {
 // === impl Blocked ===
 
 impl Blocked {
-    /// Looks through a page that is filled in.
+    /// Looks through a page that is filled in, until there is more than is told.
     pub(super) fn look_through(&mut self, name: &str, html: &str, sources: &[Source]) {
-        let mut rest = html;
-        while let Some(at) = rest.find('<') {
-            rest = &rest[at + 1..];
-            if let Some(comment) = rest.strip_prefix("!--") {
-                rest = comment.find("-->").map_or("", |end| &comment[end..]);
-                continue;
+        for tag in tags(html) {
+            if self.is_full() {
+                return;
             }
-            let (tag, after) = Tag::parse(rest);
-            rest = after;
-            for (kind, url) in tag.links() {
+            for (kind, url) in links(&tag) {
                 self.add(name, kind, url, sources);
             }
-            // What stands in these is no HTML.
-            if tag.name == "style" || tag.name == "script" {
-                let end = rest.to_ascii_lowercase().find(&format!("</{}", tag.name)).unwrap_or(rest.len());
-                if tag.name == "style" {
-                    self.look_through_style(name, &rest[..end], sources);
-                }
-                rest = &rest[end..];
+            if tag.is("style") {
+                self.look_through_style(name, tag.text, sources);
             }
         }
     }
 
-    /// Looks through a stylesheet.
+    /// Looks through a stylesheet, until there is more than is told.
     pub(super) fn look_through_style(&mut self, name: &str, css: &str, sources: &[Source]) {
-        for url in urls(css) {
-            self.add(name, Kind::Picture, url, sources);
+        for (kind, url) in urls(css).chain(imports(css)) {
+            if self.is_full() {
+                return;
+            }
+            self.add(name, kind, url, sources);
         }
-        for url in imports(css) {
-            self.add(name, Kind::Text, url, sources);
-        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.0.len() > MOST_TOLD
     }
 
     fn add(&mut self, name: &str, kind: Kind, url: &str, sources: &[Source]) {
-        let lower = url.trim().to_ascii_lowercase();
+        let url = url.trim();
+        let url = &url[..url.floor_char_boundary(LOOKED_AT)];
+        let lower = url.to_ascii_lowercase();
         // The page itself, or a place in it.
         if lower.is_empty() || lower.starts_with('#') {
             return;
@@ -96,111 +95,80 @@ impl Blocked {
             Some(origin) => format!("{own}, or name {origin} in PAGES_SOURCES"),
             None => own.to_owned(),
         };
-        let mut shown: String = url.trim().chars().take(SHOWN).collect();
-        if shown.len() < url.trim().len() {
+        let mut shown: String = url.chars().take(SHOWN).collect();
+        if shown.len() < url.len() {
             shown.push_str("...");
         }
         self.0.insert(format!("{name} links to {shown:?}, which its policy will block"), what);
     }
 
-    /// A sentence for each, [`MOST`] at most.
+    /// A sentence for each, as far as they are told.
     pub(super) fn warnings(self) -> Vec<String> {
-        let total = self.0.len();
-        let mut warnings: Vec<_> = self.0.into_iter().map(|(that, what)| format!("{that}: {what}")).collect();
-        if total > MOST {
-            warnings.truncate(MOST - 1);
-            warnings.push(format!("{} more links will be blocked", total - warnings.len()));
-        }
-        warnings
+        let warnings = self.0.into_iter().map(|(that, what)| format!("{that}: {what}")).collect();
+        at_most_told(warnings, "more links will be blocked")
     }
 }
 
-/// An opening tag: its name in lower case and its attributes, names in lower case.
-struct Tag<'h> {
-    name: String,
-    attributes: Vec<(String, &'h str)>,
-}
-
-impl<'h> Tag<'h> {
-    /// Parses what follows a `<`; returns what follows the tag.
-    fn parse(text: &'h str) -> (Self, &'h str) {
-        let is_end = |it: char| it.is_ascii_whitespace() || matches!(it, '/' | '>');
-        let (name, mut rest) = text.split_at(text.find(is_end).unwrap_or(text.len()));
-        let mut attributes = Vec::new();
-        loop {
-            rest = rest.trim_start_matches(|it: char| it.is_ascii_whitespace() || it == '/');
-            if rest.is_empty() || rest.starts_with('>') {
-                break;
-            }
-            // An `=` where a name should begin is its first character.
-            let first = rest.chars().next().map_or(0, char::len_utf8);
-            let end = rest[first..].find(|it| is_end(it) || it == '=').map_or(rest.len(), |end| first + end);
-            let (name, after) = rest.split_at(end);
-            rest = after.trim_start();
-            let mut value = "";
-            if let Some(after) = rest.strip_prefix('=') {
-                let after = after.trim_start();
-                let quote = after.chars().next().filter(|it| matches!(it, '"' | '\''));
-                (value, rest) = match quote {
-                    Some(quote) => after[1..].split_once(quote).unwrap_or((&after[1..], "")),
-                    None => after
-                        .split_at(after.find(|it: char| it.is_ascii_whitespace() || it == '>').unwrap_or(after.len())),
-                };
-            }
-            attributes.push((name.to_ascii_lowercase(), value));
-        }
-        (Self { name: name.to_ascii_lowercase(), attributes }, rest)
-    }
-
-    fn attribute(&self, name: &str) -> Option<&'h str> {
-        self.attributes.iter().find(|it| it.0 == name).map(|it| it.1)
-    }
-
-    /// What it makes a browser load.
-    fn links(&self) -> impl Iterator<Item = (Kind, &'h str)> {
-        let (src, href) = (self.attribute("src"), self.attribute("href"));
-        let (kind, url) = match &*self.name {
-            "img" | "input" => (Kind::Picture, src),
-            "image" | "use" => (Kind::Picture, href.or(self.attribute("xlink:href"))),
-            "script" => (Kind::Text, src),
-            "link" if self.has_rel(&["stylesheet"]) => (Kind::Text, href),
-            "link" if self.has_rel(&["icon", "apple-touch-icon", "mask-icon"]) => (Kind::Picture, href),
-            "link" if self.has_rel(&["manifest"]) => (Kind::Other, href),
-            "audio" | "embed" | "frame" | "iframe" | "source" | "track" | "video" => (Kind::Other, src),
-            _ => (Kind::Other, None),
-        };
-        let style = self.attribute("style").and_then(|style| urls(style).next());
-        url.map(|it| (kind, it)).into_iter().chain(style.map(|it| (Kind::Attribute, it)))
-    }
-
-    fn has_rel(&self, words: &[&str]) -> bool {
-        let rel = self.attribute("rel").unwrap_or_default().to_ascii_lowercase();
-        rel.split_ascii_whitespace().any(|it| words.contains(&it))
-    }
+/// What a tag makes a browser load.
+fn links<'h>(tag: &Tag<'h>) -> impl Iterator<Item = (Kind, &'h str)> {
+    let (src, href) = (tag.attribute("src"), tag.attribute("href"));
+    let has_rel = |words: &[&str]| {
+        let mut rel = tag.attribute("rel").unwrap_or_default().split_ascii_whitespace();
+        rel.any(|it| words.iter().any(|word| it.eq_ignore_ascii_case(word)))
+    };
+    let (kind, url) = match &*tag.name() {
+        "img" | "input" => (Kind::Picture, src),
+        "image" | "use" => (Kind::Picture, href.or(tag.attribute("xlink:href"))),
+        "script" => (Kind::Text, src),
+        "link" if has_rel(&["stylesheet"]) => (Kind::Text, href),
+        "link" if has_rel(&["icon", "apple-touch-icon", "mask-icon"]) => (Kind::Picture, href),
+        "link" if has_rel(&["modulepreload", "prefetch", "preload"]) => match tag.attribute("as") {
+            Some("image" | "font") => (Kind::Picture, href),
+            Some("style" | "script") => (Kind::Text, href),
+            _ => (Kind::Other, href),
+        },
+        "link" if has_rel(&["manifest"]) => (Kind::Other, href),
+        "audio" | "embed" | "frame" | "iframe" | "source" | "track" | "video" => (Kind::Other, src),
+        _ => (Kind::Other, None),
+    };
+    let style = tag.attribute("style").and_then(|style| urls(style).next());
+    url.map(|it| (kind, it)).into_iter().chain(style.map(|(_, it)| (Kind::Attribute, it)))
 }
 
 /// What stands in each `url()`.
-fn urls(css: &str) -> impl Iterator<Item = &str> {
-    css.match_indices('(').filter_map(move |(at, _)| {
-        let is_url = css.get(at.checked_sub(3)?..at)?.eq_ignore_ascii_case("url");
-        is_url.then(|| unquoted(css[at + 1..].split(')').next().unwrap_or_default()))
+fn urls<'c>(css: &'c str) -> impl Iterator<Item = (Kind, &'c str)> {
+    let mut rest = css;
+    std::iter::from_fn(move || {
+        loop {
+            let (before, after) = rest.split_once('(')?;
+            rest = after;
+            if let Some(before) = without_end(before, "url") {
+                let is_import = without_end(before.trim_end(), "@import").is_some();
+                let (url, after) = rest.split_once(')').unwrap_or((rest, ""));
+                rest = after;
+                let url = url.trim().trim_matches(['"', '\'']);
+                return Some((if is_import { Kind::Text } else { Kind::Picture }, url));
+            }
+        }
     })
 }
 
-/// What stands after each `@import`, but for `url()`, which is found anyway.
-fn imports(css: &str) -> impl Iterator<Item = &str> {
+/// What stands before a word that a text ends with, in whatever case.
+fn without_end<'t>(text: &'t str, word: &str) -> Option<&'t str> {
+    let (before, end) = text.split_at_checked(text.len().checked_sub(word.len())?)?;
+    end.eq_ignore_ascii_case(word).then_some(before)
+}
+
+/// What stands in quotes after each `@import`.
+fn imports(css: &str) -> impl Iterator<Item = (Kind, &str)> {
     css.match_indices('@').filter_map(move |(at, _)| {
         let rest = css
             .get(at + 1..at + 7)
             .filter(|it| it.eq_ignore_ascii_case("import"))
             .map(|_| css[at + 7..].trim_start())?;
         let quote = rest.chars().next().filter(|it| matches!(it, '"' | '\''))?;
-        rest[1..].split(quote).next()
+        Some((Kind::Text, rest[1..].split(quote).next()?))
     })
-}
-
-fn unquoted(text: &str) -> &str {
-    text.trim().trim_matches(['"', '\''])
 }
 
 #[cfg(test)]
@@ -230,6 +198,10 @@ mod tests {
             ("<script src='data:,x'></script>", "data:,x", TEXT),
             ("<style>a{background:URL( 'b.png' )}</style>", "b.png", PICTURE),
             ("<style>@import \"c.css\" screen;</style>", "c.css", TEXT),
+            ("<style>@IMPORT url(\"h.css\");</style>", "h.css", TEXT),
+            ("<link rel=preload as=style href=p.css>", "p.css", TEXT),
+            ("<link rel=preload as=font href=p.woff2>", "p.woff2", PICTURE),
+            ("<link rel=prefetch href=/next>", "/next", OTHER),
             ("<p style='background: url(d.png)'>", "d.png", ATTRIBUTE),
             ("<p style='background: url(data:image/png;base64,AA)'>", "data:image/png;base64,AA", ATTRIBUTE),
             ("<iframe src=https://video.example/></iframe>", "https://video.example/", OTHER),
@@ -291,8 +263,29 @@ mod tests {
         let pictures = |number: u32| (0..number).map(|it| format!("<img src={it}><img src={it}>")).collect::<String>();
         assert_eq!(warnings("404.html", &pictures(20), &[]).len(), 20);
         let told = warnings("404.html", &pictures(30), &[]);
-        assert_eq!((told.len(), &*told[19]), (20, "11 more links will be blocked"));
+        assert_eq!((told.len(), &*told[19]), (20, "more links will be blocked"));
         let told = warnings("404.html", &format!("<img src={}>", "é".repeat(5000)), &[]);
         assert!(told[0].len() < 500, "{}", told[0]);
+    }
+
+    /// Were the time by the square of the length, this would take minutes.
+    #[test]
+    fn pages_that_are_odd_and_large_are_looked_through_in_one_pass() {
+        for (part, told) in [
+            ("<style></style>", 0),
+            ("<style>", 0),
+            ("<!--", 0),
+            ("<style>url(", 1),
+            ("<p style='url(", 1),
+            ("<style>@import url(data:</style>", 1),
+            ("<style>a{b:url(data:,x)}</style>", 0),
+        ] {
+            let html = part.repeat(1024 * 1024 / part.len());
+            assert_eq!(warnings("404.html", &html, &[]).len(), told, "{part}");
+        }
+        for part in ["url(data:,", "url(", "@import ", "@import url(", " ( "] {
+            let html = format!("<style>{}", part.repeat(1024 * 1024 / part.len()));
+            assert!(warnings("404.html", &html, &[]).len() <= 1, "{part}");
+        }
     }
 }

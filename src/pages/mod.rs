@@ -10,10 +10,15 @@ mod own;
 mod page;
 mod policy;
 mod problem;
+mod tags;
 mod template;
 mod variables;
 
-use std::path::Path;
+use std::{
+    collections::BTreeSet,
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    path::Path,
+};
 
 use include_dir::{Dir, include_dir};
 use jiff::Timestamp;
@@ -22,6 +27,7 @@ use minijinja::Value;
 use self::{
     blocked::Blocked,
     own::Own,
+    page::text,
     policy::Policies,
     template::{Templates, with_stack},
 };
@@ -50,6 +56,9 @@ const SCRIPT: &str = "maintenance.js";
 const ICON: &str = "icon.svg";
 const PAGES: [&str; 4] = [INDEX, MAINTENANCE, ADMIN, NOT_FOUND];
 const FILES: [&str; 6] = [INDEX, MAINTENANCE, ADMIN, NOT_FOUND, STYLE, ICON];
+
+/// As many lines warn of one thing.
+const MOST_TOLD: usize = 20;
 
 /// The templates, ready to be filled in.
 pub(crate) struct Pages {
@@ -158,7 +167,7 @@ impl Pages {
         let Wordings { all, default, .. } = Wordings::new(settings);
         let variables = self.variables(settings, facts).of(&all[default], false);
         let page =
-            |name| self.templates.render(name, &variables).and_then(|html| Page::new(name, &html, &policies, compress));
+            |name| self.templates.render(name, &variables).and_then(|html| Page::new(name, html, &policies, compress));
         // In normal mode, and on the admin tier, nobody gets it: it is made when the mode changes.
         let is_closed = settings.tier == Tier::User && mode::of(settings) == Mode::Maintenance;
         Ok(Bodies {
@@ -169,7 +178,7 @@ impl Pages {
         })
     }
 
-    /// Fills the operator's own pages in for what may come later, and throws them away: a branch that is first taken when
+    /// Fills the maintenance page in in every language, and the operator's own pages for what else may come later, and throws them away: a branch that is first taken when
     /// the mode changes must not be what keeps it from changing. Returns a sentence for each thing to warn of.
     ///
     /// # Errors
@@ -180,7 +189,8 @@ impl Pages {
         if self.own_style {
             blocked.look_through_style(STYLE, &self.style, self.policies(settings).sources(MAINTENANCE));
         }
-        if !self.own.is_empty() {
+        // A logo alone may make the page too large.
+        if self.stamp.is_some() {
             with_stack(|| self.rehearse_here(settings, facts, &mut blocked))?;
         }
         warnings.extend(blocked.warnings());
@@ -189,12 +199,30 @@ impl Pages {
 
     fn rehearse_here(&self, settings: &Settings, facts: &Facts, blocked: &mut Blocked) -> Result<(), PagesError> {
         let policies = self.policies(settings);
+        let mut seen = BTreeSet::new();
+        let mut look_through = |name: &str, html: &str| {
+            let mut hasher = DefaultHasher::new();
+            (name, html).hash(&mut hasher);
+            // Most are equal.
+            if seen.insert(hasher.finish()) {
+                policies.of(name, html)?;
+                blocked.look_through(name, html, policies.sources(name));
+            }
+            Ok::<_, PagesError>(())
+        };
+        let on = Settings { maintenance_mode: Switch::On, ..settings.clone() };
+        let rendered = self.render(&on, facts, &Wordings::new(&on).all)?;
+        if self.own.contains(&MAINTENANCE) {
+            for html in &rendered.distinct {
+                look_through(MAINTENANCE, text(MAINTENANCE, html)?)?;
+            }
+        }
+        drop(rendered);
         let mut rehearse = |settings: &Settings, facts: &Facts, language, scripted| {
             let variables = self.variables(settings, facts).of(&Wording::new(language, settings), scripted);
             for name in &self.own {
                 let html = self.templates.render(name, &variables)?;
-                policies.of(name, &html)?;
-                blocked.look_through(name, &html, policies.sources(name));
+                look_through(name, &html)?;
             }
             Ok::<_, PagesError>(())
         };
@@ -228,6 +256,15 @@ impl Pages {
 fn embedded(name: &str) -> Result<&'static str, PagesError> {
     let text = EMBEDDED.get_file(name).and_then(|file| file.contents_utf8());
     text.ok_or_else(|| PagesError(format!("{name} is not embedded")))
+}
+
+/// As many warnings as are told: the last says that there are `more`.
+fn at_most_told(mut warnings: Vec<String>, more: &str) -> Vec<String> {
+    if warnings.len() > MOST_TOLD {
+        warnings.truncate(MOST_TOLD - 1);
+        warnings.push(more.to_owned());
+    }
+    warnings
 }
 
 // === impl PagesError ===
@@ -352,6 +389,20 @@ mod tests {
     }
 
     #[test]
+    fn names_that_mean_nothing_take_20_lines_in_all() {
+        let dir = TempDir::new().unwrap();
+        let settings = Sources::default().resolve(&Files::default()).unwrap();
+        fs::write(dir.path().join("logo.jpg"), "").unwrap();
+        for number in 0..30 {
+            fs::write(dir.path().join(format!("{number}.txt")), "").unwrap();
+        }
+        let warnings = Pages::load(Some(dir.path())).unwrap().rehearse(&settings, &facts()).unwrap();
+        assert_eq!(warnings.len(), 20);
+        assert!(warnings[0].starts_with("\"logo.jpg\" is not the logo: "), "{warnings:?}");
+        assert_eq!(warnings[19], "more names are not used");
+    }
+
+    #[test]
     fn a_branch_that_would_fail_later_fails_the_rehearsal() {
         let settings = Sources::default().resolve(&Files::default()).unwrap();
         let dir = TempDir::new().unwrap();
@@ -375,6 +426,7 @@ mod tests {
             ("maintenance.html", "scripted and dir == 'rtl'"),
             ("maintenance.html", "until and not scripted and not contact"),
             ("maintenance.html", "overdue and dir == 'ltr'"),
+            ("maintenance.html", "lang == 'ja' and not scripted and users_mode == \"maintenance\""),
         ] {
             let dir = TempDir::new().unwrap();
             fs::write(dir.path().join(name), format!("{{% if {condition} %}}{{{{ typo }}}}{{% endif %}}")).unwrap();

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::Path};
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use minijinja::Value;
 
-use super::{FILES, MAINTENANCE};
+use super::{FILES, MAINTENANCE, at_most_told};
 use crate::{
     files::{self, ReadError},
     generation::{self, Stamp},
@@ -46,7 +46,7 @@ pub(super) struct Own {
     pub(super) pictures: BTreeMap<String, Value>,
     /// What stands for the logo where it is not seen; may be empty.
     pub(super) logo_alt: String,
-    /// A sentence for each name that means nothing, in order, and for what is meant to be the logo and is not.
+    /// A sentence for what is meant to be the logo and is not, and for each name that means nothing, in order.
     pub(super) warnings: Vec<String>,
 }
 
@@ -90,8 +90,10 @@ impl Own {
         // A page of one's own may use it.
         if !own.texts.contains_key(MAINTENANCE) && !LOGOS.iter().any(|it| own.pictures.contains_key(*it)) {
             let logos = own.pictures.keys().filter(|it| it.to_ascii_lowercase().starts_with("logo."));
-            own.warnings.extend(logos.map(|it| format!("{it:?} is not the logo: expected {}", LOGOS.join(" or "))));
+            let logos = logos.map(|it| format!("{it:?} is not the logo: expected {}", LOGOS.join(" or ")));
+            own.warnings.splice(0..0, logos);
         }
+        own.warnings = at_most_told(own.warnings, "more names are not used");
         Ok(own)
     }
 

@@ -15,6 +15,9 @@ use http::HeaderValue;
 use super::{PagesError, policy::Policies};
 use crate::negotiate::Coding;
 
+/// A larger page, most of which is pictures, is compressed fast: in each language, all that would hold the switch up.
+const LARGEST_AT_BEST: usize = 64 * 1024;
+
 /// When pages are compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Compress {
@@ -47,14 +50,21 @@ pub(crate) struct Page {
 // === impl Html ===
 
 impl Html {
-    pub(super) fn new(name: &str, html: &str, policies: &Policies<'_>, compress: Compress) -> Result<Self, PagesError> {
-        let policy = policies.of(name, html)?;
-        let compressed = (compress == Compress::Now).then(|| gzip(html.as_bytes())).transpose();
+    /// Shares the page's bytes.
+    pub(super) fn new(
+        name: &str,
+        html: &Bytes,
+        policies: &Policies<'_>,
+        compress: Compress,
+    ) -> Result<Self, PagesError> {
+        let policy = policies.of(name, text(name, html)?)?;
+        let compressed = (compress == Compress::Now).then(|| gzip(html)).transpose();
         let compressed = compressed.map_err(|error| PagesError(format!("{name} cannot be compressed: {error}")))?;
         Ok(Self {
             policy: HeaderValue::from_static(for_good(policy)),
-            identity: Bytes::copy_from_slice(html.as_bytes()),
-            gzip: compressed.map(Bytes::from),
+            identity: html.clone(),
+            // Without the room that it did not need.
+            gzip: compressed.map(|it| it.into_boxed_slice().into()),
         })
     }
 
@@ -77,8 +87,13 @@ impl Html {
 // === impl Page ===
 
 impl Page {
-    pub(super) fn new(name: &str, html: &str, policies: &Policies<'_>, compress: Compress) -> Result<Self, PagesError> {
-        let html = Html::new(name, html, policies, compress)?;
+    pub(super) fn new(
+        name: &str,
+        html: String,
+        policies: &Policies<'_>,
+        compress: Compress,
+    ) -> Result<Self, PagesError> {
+        let html = Html::new(name, &bytes(html), policies, compress)?;
         let hash = BASE64.encode(&Hash::hash(&html.identity)[..12]);
         let header = |text: String| HeaderValue::try_from(text).map_err(|error| PagesError(format!("{name}: {error}")));
         Ok(Self { html, identity_etag: header(format!("\"{hash}\""))?, gzip_etag: header(format!("\"{hash}-gzip\""))? })
@@ -94,8 +109,19 @@ impl Page {
     }
 }
 
+/// A page's bytes, without room for more.
+pub(super) fn bytes(html: String) -> Bytes {
+    html.into_bytes().into_boxed_slice().into()
+}
+
+/// A page's text.
+pub(super) fn text<'b>(name: &str, bytes: &'b [u8]) -> Result<&'b str, PagesError> {
+    str::from_utf8(bytes).map_err(|_| PagesError(format!("{name} is not UTF-8")))
+}
+
 fn gzip(bytes: &[u8]) -> io::Result<Vec<u8>> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    let level = if bytes.len() > LARGEST_AT_BEST { Compression::fast() } else { Compression::best() };
+    let mut encoder = GzEncoder::new(Vec::new(), level);
     encoder.write_all(bytes)?;
     encoder.finish()
 }

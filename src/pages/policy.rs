@@ -8,7 +8,7 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use hmac_sha256::Hash;
 
-use super::{MAINTENANCE, PagesError};
+use super::{MAINTENANCE, PagesError, tags::tags};
 use crate::settings::Source;
 
 /// A longer Content-Security-Policy is refused by clients, and by proxies in between.
@@ -78,38 +78,23 @@ fn policy(name: &str, html: &str, sources: &[Source], hash: impl Fn(&str) -> Str
         policy.push_str(&sources);
     }
     if policy.len() > LONGEST_POLICY {
+        // They are in it for pictures, fonts, styles and scripts.
+        let fewer = if 4 * sources.len() > policy.len() / 2 {
+            "origins in PAGES_SOURCES"
+        } else {
+            "inline style and script blocks"
+        };
+        let length = policy.len();
         return Err(PagesError(format!(
-            "{name} would have a Content-Security-Policy of {} bytes, over {LONGEST_POLICY}: use fewer inline style and \
-             script blocks",
-            policy.len()
+            "{name} would have a Content-Security-Policy of {length} bytes, over {LONGEST_POLICY}: use fewer {fewer}"
         )));
     }
     Ok(policy)
 }
 
-/// The texts between `<element ...>` and `</element`, in order.
+/// The texts of the elements of a name, in order.
 pub(super) fn inline_blocks<'h>(html: &'h str, element: &str) -> impl Iterator<Item = &'h str> {
-    let (open, close) = (format!("<{element}"), format!("</{element}"));
-    let mut rest = html;
-    std::iter::from_fn(move || {
-        loop {
-            rest = around(rest, &open)?.1;
-            if !rest.starts_with(|it: char| it == '>' || it.is_ascii_whitespace()) {
-                continue;
-            }
-            let (_, start) = rest.split_once('>')?;
-            let (block, end) = around(start, &close)?;
-            rest = end;
-            return Some(block);
-        }
-    })
-}
-
-/// What stands before and after the start of a tag, which may be written in capitals.
-fn around<'h>(html: &'h str, tag: &str) -> Option<(&'h str, &'h str)> {
-    let is_tag = |it: &[u8]| it.get(..tag.len()).is_some_and(|it| it.eq_ignore_ascii_case(tag.as_bytes()));
-    let (at, _) = html.match_indices('<').find(|(at, _)| is_tag(&html.as_bytes()[*at..]))?;
-    Some((&html[..at], &html[at + tag.len()..]))
+    tags(html).filter(move |it| it.is(element)).map(|it| it.text)
 }
 
 #[cfg(test)]
@@ -147,5 +132,21 @@ mod tests {
         let error = fill(100).unwrap_err();
         assert!(error.starts_with("index.html would have a Content-Security-Policy of 5"), "{error}");
         assert!(error.ends_with(" bytes, over 4096: use fewer inline style and script blocks"), "{error}");
+    }
+
+    #[test]
+    fn a_policy_that_is_too_long_for_its_sources_says_so() {
+        let sources: String = (0..50).map(|it| format!("https://number-{it}.example ")).collect();
+        let sources = Source::parse_all(&sources).unwrap();
+        let error = Policies::new(&sources).of(MAINTENANCE, "<style></style>").unwrap_err().to_string();
+        assert!(error.ends_with(" bytes, over 4096: use fewer origins in PAGES_SOURCES"), "{error}");
+        assert!(Policies::new(&sources).of("index.html", "").is_ok(), "they are for the maintenance page alone");
+    }
+
+    #[test]
+    fn the_hash_is_of_the_text_after_the_whole_tag() {
+        let policy = Policies::new(&[]).of("index.html", "<style title=\"a>b\">x{}</style>").unwrap();
+        let hash = BASE64.encode(Hash::hash(b"x{}"));
+        assert!(policy.ends_with(&format!("; style-src 'sha256-{hash}'")), "{policy}");
     }
 }

@@ -54,11 +54,13 @@ impl Templates {
     /// # Errors
     /// It is too large or has a syntax error.
     pub(super) fn add(&mut self, name: &'static str, text: String) -> Result<(), PagesError> {
-        let tokens = tokenize(&text, false, SyntaxConfig::default());
         // One that is none is found again by the parser, which says what is wrong.
-        if tokens.take_while(Result::is_ok).take(MOST_TOKENS + 1).count() > MOST_TOKENS {
-            let why = format!("{name} has more than {MOST_TOKENS} tokens: a page needs fewer expressions");
-            return Err(PagesError(why));
+        let first_too_many = tokenize(&text, false, SyntaxConfig::default()).map_while(Result::ok).nth(MOST_TOKENS);
+        if let Some((_, span)) = first_too_many {
+            let line = span.start_line;
+            return Err(PagesError(format!(
+                "{name}:{line}: has more than {MOST_TOKENS} tokens: expected fewer expressions"
+            )));
         }
         self.0.add_template_owned(name, text)?;
         Ok(())
@@ -207,7 +209,7 @@ mod tests {
             let result = load(&format!("{before}{}{after}", link.repeat(count - 5)));
             assert!(result.as_ref().err().is_none_or(|error| error.starts_with("404.html:1:")), "{link}: {result:?}");
             let error = load(&format!("{before}{}{after}", link.repeat(12_000))).unwrap_err();
-            assert!(error.starts_with("404.html has more than 10000 tokens: "), "{link}: {error}");
+            assert!(error.starts_with("404.html:1: has more than 10000 tokens: "), "{link}: {error}");
         }
         for text in loops {
             let error = load(text).unwrap_err();
