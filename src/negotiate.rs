@@ -183,10 +183,10 @@ pub(crate) fn media(list: &List<'_>, default: Format) -> Media {
     best.map_or(Media::usual(default), |it| it.media)
 }
 
-/// The language by `Accept-Language`: which of `tags`, or `None` for the one that is used where the client says nothing,
+/// The language by `Accept-Language`: which of `tags`, or `None` for `default`, which is used where the client says nothing,
 /// wants none of them or does not mind. RFC 4647, 3.4, for each range, the best liked first.
 #[must_use]
-pub(crate) fn language<T: AsRef<str>>(list: &List<'_>, tags: &[T]) -> Option<usize> {
+pub(crate) fn language<T: AsRef<str>>(list: &List<'_>, tags: &[T], default: &str) -> Option<usize> {
     if list.is_missing() {
         return None;
     }
@@ -196,7 +196,7 @@ pub(crate) fn language<T: AsRef<str>>(list: &List<'_>, tags: &[T]) -> Option<usi
     let mut best = (0, None);
     for (range, quality) in list.ranges() {
         if quality > best.0 {
-            if range == "*" {
+            if range == "*" && !is_excluded(default) {
                 best = (quality, None);
             } else if let Some(at) = lookup(range, tags, |it| !is_excluded(it)) {
                 best = (quality, Some(at));
@@ -361,7 +361,7 @@ mod tests {
     }
 
     fn language_of<'t>(lines: &[&str], tags: &[&'t str]) -> Option<&'t str> {
-        language(&list(&values(lines)), tags).map(|at| tags[at])
+        language(&list(&values(lines)), tags, "en").map(|at| tags[at])
     }
 
     #[test]
@@ -565,6 +565,9 @@ mod tests {
             // Whatever there is.
             ("*", None),
             ("*, fr;q=0.5", None),
+            ("*, en;q=0, fr;q=0.5", Some("fr")),
+            ("*, en-GB;q=0, fr;q=0.5", None),
+            ("*, en;q=0", None),
             ("fr, *;q=0.5", Some("fr")),
             ("xx", None),
             ("", None),

@@ -87,7 +87,8 @@ impl Maintenance {
     /// The page in the language that a client likes best.
     #[must_use]
     pub(crate) fn localized(&self, languages: &List<'_>) -> &Localized {
-        let at = language(languages, &self.languages[..self.offered]).unwrap_or(self.default);
+        let default = &self.languages[self.default].tag;
+        let at = language(languages, &self.languages[..self.offered], default).unwrap_or(self.default);
         &self.languages[at]
     }
 }
