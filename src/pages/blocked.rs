@@ -136,7 +136,7 @@ fn links<'h>(tag: &Tag<'h>) -> impl Iterator<Item = (Kind, &'h str)> {
 }
 
 /// What stands in each `url()`.
-fn urls<'c>(css: &'c str) -> impl Iterator<Item = (Kind, &'c str)> {
+fn urls(css: &str) -> impl Iterator<Item = (Kind, &str)> {
     let mut rest = css;
     std::iter::from_fn(move || {
         loop {
