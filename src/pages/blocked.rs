@@ -136,21 +136,23 @@ fn links<'h>(tag: &Tag<'h>) -> impl Iterator<Item = (Kind, &'h str)> {
 }
 
 /// What stands in each `url()`.
-fn urls<'c>(css: &'c str) -> impl Iterator<Item = (Kind, &'c str)> {
+fn urls(css: &str) -> impl Iterator<Item = (Kind, &str)> {
     let mut rest = css;
-    std::iter::from_fn(move || {
-        loop {
-            let (before, after) = rest.split_once('(')?;
-            rest = after;
-            if let Some(before) = without_end(before, "url") {
-                let is_import = without_end(before.trim_end(), "@import").is_some();
-                let (url, after) = rest.split_once(')').unwrap_or((rest, ""));
-                rest = after;
-                let url = url.trim().trim_matches(['"', '\'']);
-                return Some((if is_import { Kind::Text } else { Kind::Picture }, url));
-            }
+    std::iter::from_fn(move || next_url(&mut rest))
+}
+
+fn next_url<'c>(rest: &mut &'c str) -> Option<(Kind, &'c str)> {
+    loop {
+        let (before, after) = rest.split_once('(')?;
+        *rest = after;
+        if let Some(before) = without_end(before, "url") {
+            let is_import = without_end(before.trim_end(), "@import").is_some();
+            let (url, after) = after.split_once(')').unwrap_or((after, ""));
+            *rest = after;
+            let url = url.trim().trim_matches(['"', '\'']);
+            return Some((if is_import { Kind::Text } else { Kind::Picture }, url));
         }
-    })
+    }
 }
 
 /// What stands before a word that a text ends with, in whatever case.

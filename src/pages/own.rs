@@ -91,7 +91,9 @@ impl Own {
         if !own.texts.contains_key(MAINTENANCE) && !LOGOS.iter().any(|it| own.pictures.contains_key(*it)) {
             let logos = own.pictures.keys().filter(|it| it.to_ascii_lowercase().starts_with("logo."));
             let logos = logos.map(|it| format!("{it:?} is not the logo: expected {}", LOGOS.join(" or ")));
-            own.warnings.splice(0..0, logos);
+            let names = std::mem::take(&mut own.warnings);
+            own.warnings.extend(logos);
+            own.warnings.extend(names);
         }
         own.warnings = at_most_told(own.warnings, "more names are not used");
         Ok(own)

@@ -14,11 +14,14 @@ use crate::settings::Source;
 /// A longer Content-Security-Policy is refused by clients, and by proxies in between.
 const LONGEST_POLICY: usize = 4096;
 
+/// As many blocks are kept with their hashes: the built-in pages have two, and a large page is not to be held twice.
+const MOST_HASHES: usize = 4;
+
 /// What the policies of the pages are made of.
 pub(super) struct Policies<'s> {
     /// What an own maintenance page may load from.
     sources: &'s [Source],
-    /// The hashes of inline blocks, each made once: most pages have the same.
+    /// The hashes of the first inline blocks, each made once: most pages have the same.
     hashes: Mutex<BTreeMap<String, String>>,
 }
 
@@ -49,7 +52,9 @@ impl<'s> Policies<'s> {
             return hash.clone();
         }
         let hash = BASE64.encode(Hash::hash(block.as_bytes()));
-        hashes.insert(block.to_owned(), hash.clone());
+        if hashes.len() < MOST_HASHES {
+            hashes.insert(block.to_owned(), hash.clone());
+        }
         hash
     }
 }

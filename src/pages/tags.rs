@@ -16,37 +16,39 @@ const TEXTS: [&str; 4] = ["script", "style", "textarea", "title"];
 /// The opening tags, in order. Looks at each byte about once.
 pub(super) fn tags<'h>(html: &'h str) -> impl Iterator<Item = Tag<'h>> {
     let mut rest = html;
-    std::iter::from_fn(move || {
-        loop {
-            rest = rest.split_once('<')?.1;
-            if rest.starts_with("!--") {
-                rest = rest[1..].split_once("-->")?.1;
-            } else if rest.starts_with('/') {
-                rest = Tag::parse(rest).1;
-            } else if rest.starts_with(|it: char| it.is_ascii_alphabetic()) {
-                let (mut tag, after) = Tag::parse(rest);
-                rest = after;
-                if TEXTS.iter().any(|it| tag.is(it)) {
-                    let rest_of_tag = rest.strip_prefix('>').unwrap_or(rest);
-                    let (text, end) = rest_of_tag.split_at(end_of(tag.name, rest_of_tag));
-                    (tag.text, rest) = (text, end);
-                }
-                return Some(tag);
+    std::iter::from_fn(move || next(&mut rest))
+}
+
+fn next<'h>(rest: &mut &'h str) -> Option<Tag<'h>> {
+    loop {
+        *rest = &rest[rest.find('<')? + 1..];
+        if rest.starts_with("!--") {
+            *rest = &rest[1..];
+            *rest = &rest[rest.find("-->")?..];
+        } else if rest.starts_with(|it: char| it == '/' || it.is_ascii_alphabetic()) {
+            let (mut tag, after) = Tag::parse(rest);
+            *rest = after;
+            if tag.name.is_empty() {
+                continue;
             }
+            if TEXTS.iter().any(|it| tag.is(it)) {
+                let after = after.strip_prefix('>').unwrap_or(after);
+                (tag.text, *rest) = after.split_at(end_of(tag.name, after));
+            }
+            return Some(tag);
         }
-    })
+    }
 }
 
 /// Where the end tag of an element begins, or the text ends.
 fn end_of(name: &str, text: &str) -> usize {
     let is_end = |at: usize| {
-        let after = text.as_bytes()[at + 2..].split_at_checked(name.len());
-        after.is_some_and(|(it, after)| {
-            it.eq_ignore_ascii_case(name.as_bytes())
-                && after.first().is_none_or(|it| it.is_ascii_whitespace() || matches!(it, b'/' | b'>'))
-        })
+        let tag = &text.as_bytes()[at + 1..];
+        tag.first() == Some(&b'/')
+            && tag.get(1..=name.len()).is_some_and(|it| it.eq_ignore_ascii_case(name.as_bytes()))
+            && tag.get(1 + name.len()).is_none_or(|it| it.is_ascii_whitespace() || matches!(it, b'/' | b'>'))
     };
-    text.match_indices("</").find(|(at, _)| is_end(*at)).map_or(text.len(), |(at, _)| at)
+    text.match_indices('<').find(|(at, _)| is_end(*at)).map_or(text.len(), |(at, _)| at)
 }
 
 // === impl Tag ===
