@@ -318,7 +318,7 @@ fn fill_html(headers: &mut HeaderMap, html: &Html, coding: Coding, caching: Cach
     headers.insert(X_CONTENT_TYPE_OPTIONS, const { HeaderValue::from_static("nosniff") });
     headers.insert(CONTENT_SECURITY_POLICY, html.policy.clone());
     headers.insert(CACHE_CONTROL, caching.header());
-    if html.coding(coding) == Coding::Gzip {
+    if coding == Coding::Gzip {
         headers.insert(CONTENT_ENCODING, const { HeaderValue::from_static("gzip") });
     }
     html.bytes(coding).clone()

@@ -28,7 +28,6 @@ use crate::{
     log::Log,
     main_port::MainPort,
     metrics::Metrics,
-    pages::Compress,
     probes::{self, Check},
     settings::{Sources, read},
     shared::Shared,
@@ -66,11 +65,8 @@ impl MainPortInMemory {
     pub fn new(environment: &[(&str, &str)]) -> Result<Self, String> {
         let environment = environment.iter().map(|&(name, value)| (name.into(), value.into()));
         let sources = Sources::default().with_environment(environment).map_err(|error| error.to_string())?;
-        let mut start = Start::load(sources, "pod".into(), Timestamp::UNIX_EPOCH)?;
-        let Inputs { pages, facts, .. } = &start.inputs;
-        // As it is in force a second later.
-        start.snapshot =
-            Snapshot::new(start.snapshot.settings, pages, facts, Compress::Now).map_err(|error| error.to_string())?;
+        let start = Start::load(sources, "pod".into(), Timestamp::UNIX_EPOCH)?;
+        start.snapshot.bodies.compress();
         let metrics = Metrics::new(start.snapshot.settings.tier);
         let (format, lost) = (start.snapshot.settings.log_format, metrics.log_lines_lost.clone());
         // Its lines go nowhere, but they are written.

@@ -96,14 +96,11 @@ fn maintenance<'s>(ask: &Ask<'_>, moment: &Moment, settings: &Settings, page: &'
     if let Some(content_type) = call {
         return Answer::Call { content_type, message: &page.grpc_message, retry_after };
     }
-    let sent = Sent {
-        page: page.localized(&ask.languages),
-        media: negotiate::media(&ask.types, settings.response_format),
-        // To ask again would send what was sent a second time.
-        scripted: ask.verb == Verb::Read,
-        coding: negotiate::coding(&ask.codings),
-    };
-    Answer::Maintenance { sent, retry_after }
+    let (page, media) = (page.localized(&ask.languages), negotiate::media(&ask.types, settings.response_format));
+    // To ask again would send what was sent a second time.
+    let scripted = ask.verb == Verb::Read;
+    let coding = page.coding(scripted, negotiate::coding(&ask.codings));
+    Answer::Maintenance { sent: Sent { page, media, scripted, coding }, retry_after }
 }
 
 /// Whether a load balancer asks whether it may send users here: it must, as they are to get the page.
@@ -146,7 +143,7 @@ pub(crate) fn respond_management<'s>(
 }
 
 fn page<'s>(ask: &Ask<'_>, page: &'s Page, caching: Caching) -> Answer<'s> {
-    let coding = negotiate::coding(&ask.codings);
+    let coding = page.html.coding(negotiate::coding(&ask.codings));
     if ask.has(page.etag(coding)) {
         Answer::NotModified { page, coding, caching }
     } else {
@@ -155,12 +152,9 @@ fn page<'s>(ask: &Ask<'_>, page: &'s Page, caching: Caching) -> Answer<'s> {
 }
 
 fn not_found<'s>(ask: &Ask<'_>, snapshot: &'s Snapshot) -> Answer<'s> {
-    Answer::Page {
-        status: StatusCode::NOT_FOUND,
-        page: &snapshot.bodies.not_found,
-        coding: negotiate::coding(&ask.codings),
-        caching: Caching::Revalidate,
-    }
+    let page = &snapshot.bodies.not_found;
+    let coding = page.html.coding(negotiate::coding(&ask.codings));
+    Answer::Page { status: StatusCode::NOT_FOUND, page, coding, caching: Caching::Revalidate }
 }
 
 fn probe<'s>(which: Probe, ask: &Ask<'_>, moment: &Moment, snapshot: &Snapshot) -> Answer<'s> {
@@ -203,7 +197,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        pages::{Compress, Facts, Pages},
+        pages::{Facts, Pages},
         settings::{Files, Origins, Sources},
         until,
     };
@@ -235,7 +229,9 @@ mod tests {
         let until = until::at(&settings, NOW.now);
         let facts =
             Facts { pod: "pod".into(), started_at: NOW.now, since: NOW.now, reload_error: String::new(), until };
-        Snapshot::new(settings, &Pages::load(None).unwrap(), &facts, Compress::Now).unwrap()
+        let snapshot = Snapshot::new(settings, &Pages::load(None).unwrap(), &facts).unwrap();
+        snapshot.bodies.compress();
+        snapshot
     }
 
     fn response(snapshot: &Snapshot, request: &Request<()>, moment: &Moment) -> Response<Full<Bytes>> {

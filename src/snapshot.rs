@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arc_swap::{ArcSwap, Guard};
 
 use crate::{
-    pages::{Bodies, Compress, Facts, Pages, PagesError},
+    pages::{Bodies, Facts, Pages, PagesError},
     settings::Settings,
 };
 
@@ -30,13 +30,8 @@ impl Snapshot {
     ///
     /// # Errors
     /// A page does not render.
-    pub(crate) fn new(
-        settings: Settings,
-        pages: &Pages,
-        facts: &Facts,
-        compress: Compress,
-    ) -> Result<Self, PagesError> {
-        let bodies = pages.fill(&settings, facts, compress)?;
+    pub(crate) fn new(settings: Settings, pages: &Pages, facts: &Facts) -> Result<Self, PagesError> {
+        let bodies = pages.fill(&settings, facts)?;
         Ok(Self { settings, bodies })
     }
 }
@@ -56,8 +51,10 @@ impl Current {
         self.0.load()
     }
 
-    /// Puts another in force, for every request whose head is read from now on.
+    /// Puts another in force, for every request whose head is read from now on, and then compresses its pages.
     pub(crate) fn publish(&self, snapshot: Snapshot) {
-        self.0.store(Arc::new(snapshot));
+        let snapshot = Arc::new(snapshot);
+        self.0.store(snapshot.clone());
+        snapshot.bodies.compress();
     }
 }

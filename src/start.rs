@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::{
-    pages::{Compress, Facts, Pages, PagesError},
+    pages::{Facts, Pages, PagesError},
     settings::{self, Files, Sources},
     snapshot::Snapshot,
     until,
@@ -46,7 +46,7 @@ impl Start {
         warnings.extend(sources.warnings(&settings).into_iter().map(Into::into));
         let of_pages_dir = pages.rehearse(&settings, &facts).map_err(of_pages)?;
         warnings.extend(of_pages_dir.iter().map(|it| format!("PAGES_DIR: {it}")));
-        let snapshot = Snapshot::new(settings, &pages, &facts, Compress::Later).map_err(of_pages)?;
+        let snapshot = Snapshot::new(settings, &pages, &facts).map_err(of_pages)?;
         Ok(Self { snapshot, warnings, inputs: Inputs { sources, files, pages, facts } })
     }
 }

@@ -9,7 +9,7 @@ use crate::{
     generation::{self, Stamp},
     log::Level,
     mode::{self, Mode},
-    pages::{Compress, Pages},
+    pages::Pages,
     settings::{self, Files, MAINTENANCE_MODE, ReadError, Settings, find},
     shared::Shared,
     snapshot::Snapshot,
@@ -67,7 +67,7 @@ impl Watch {
     /// The thread cannot be started.
     pub fn spawn(mut self) -> io::Result<()> {
         thread::Builder::new().name("watch".into()).spawn(move || {
-            self.fill_again();
+            self.shared.current.load().bodies.compress();
             loop {
                 thread::sleep(INTERVAL);
                 self.take(Seen::now(&self.settings), Timestamp::now());
@@ -97,7 +97,7 @@ impl Watch {
     fn fill_again(&self) {
         let Shared { log, current, .. } = &*self.shared;
         let Inputs { pages, facts, .. } = &self.inputs;
-        match Snapshot::new(self.settings.clone(), pages, facts, Compress::Now) {
+        match Snapshot::new(self.settings.clone(), pages, facts) {
             Ok(snapshot) => current.publish(snapshot),
             Err(error) => log.event(Level::Error, &format!("the last good pages stay: {error}")),
         }
@@ -159,7 +159,7 @@ impl Watch {
         let (settings, facts) = (&self.settings, &self.inputs.facts);
         let loaded = Pages::load(settings.pages_dir.as_deref()).and_then(|pages| {
             let warnings = pages.rehearse(settings, facts)?;
-            Ok((Snapshot::new(settings.clone(), &pages, facts, Compress::Now)?, pages, warnings))
+            Ok((Snapshot::new(settings.clone(), &pages, facts)?, pages, warnings))
         });
         let (snapshot, pages, warnings) = loaded.map_err(|error| error.to_string())?;
         current.publish(snapshot);
@@ -180,8 +180,7 @@ impl Watch {
             facts.since = now;
         }
         facts.until = until::at(&new, now);
-        let snapshot =
-            Snapshot::new(new.clone(), &self.inputs.pages, &facts, Compress::Now).map_err(|error| error.to_string())?;
+        let snapshot = Snapshot::new(new.clone(), &self.inputs.pages, &facts).map_err(|error| error.to_string())?;
         current.publish(snapshot);
         let gone = old_files.get(MAINTENANCE_MODE).is_some() && files.get(MAINTENANCE_MODE).is_none();
         if let Some((value, origin)) =
@@ -255,7 +254,7 @@ mod tests {
         let mut start = Start::load(sources, "pod".into(), Timestamp::UNIX_EPOCH).unwrap();
         start.inputs.files = Files::from_pairs(files);
         let settings = start.inputs.sources.resolve(&start.inputs.files).unwrap();
-        start.snapshot = Snapshot::new(settings, &start.inputs.pages, &start.inputs.facts, Compress::Later).unwrap();
+        start.snapshot = Snapshot::new(settings, &start.inputs.pages, &start.inputs.facts).unwrap();
         let metrics = Metrics::new(start.snapshot.settings.tier);
         let events = Sink::default();
         let (log, writer) =

@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderValue};
 
 use super::{
     Facts, MAINTENANCE, Pages, PagesError,
-    page::{Compress, Html, bytes, for_good},
+    page::{Html, bytes, for_good},
     policy::Policies,
     problem,
     template::in_parallel,
@@ -91,6 +91,26 @@ impl Maintenance {
         let at = language(languages, &self.languages[..self.offered], default).unwrap_or(self.default);
         &self.languages[at]
     }
+
+    /// Compresses the pages for people.
+    pub(super) fn compress(&self) {
+        self.languages.iter().flat_map(|it| &it.html).for_each(|it| it.html.compress());
+    }
+}
+
+// === impl Localized ===
+
+impl Localized {
+    /// The content coding in which the page for people can be sent now to a client that likes `coding` best.
+    #[must_use]
+    pub(crate) fn coding(&self, scripted: bool, coding: Coding) -> Coding {
+        self.variant(scripted).html.coding(coding)
+    }
+
+    fn variant(&self, scripted: bool) -> &Variant {
+        let [with, without] = &self.html;
+        if scripted { with } else { without }
+    }
 }
 
 impl AsRef<str> for Localized {
@@ -130,8 +150,7 @@ impl<'s> Sent<'s> {
     }
 
     fn variant(&self) -> &'s Variant {
-        let [scripted, plain] = &self.page.html;
-        if self.scripted { scripted } else { plain }
+        self.page.variant(self.scripted)
     }
 }
 
@@ -153,7 +172,6 @@ impl Pages {
         settings: &Settings,
         facts: &Facts,
         policies: &Policies<'_>,
-        compress: Compress,
     ) -> Result<Maintenance, PagesError> {
         let Wordings { all, offered, default } = Wordings::new(settings);
         let others = all.iter().map(|wording| {
@@ -161,7 +179,7 @@ impl Pages {
             others.map(|write| Bytes::from(write(wording, settings, facts.until)))
         });
         let rendered = self.render(settings, facts, &all)?;
-        let made = in_parallel(&rendered.distinct, |html| Html::new(MAINTENANCE, html, policies, compress))?;
+        let made = in_parallel(&rendered.distinct, |html| Html::new(MAINTENANCE, html, policies))?;
         let by_origin = settings.cors_allow_origins != Origins::None;
         let header = |tag: &str| HeaderValue::from_static(for_good(tag.to_owned()));
         let languages = all.iter().zip(&rendered.of).zip(others).map(|((wording, of), [json, xml, text])| {

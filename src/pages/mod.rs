@@ -30,7 +30,7 @@ use self::{
 };
 pub(crate) use self::{
     maintenance::{Maintenance, Sent},
-    page::{Compress, Html, Page},
+    page::{Html, Page},
 };
 use crate::{
     files::ReadError,
@@ -109,6 +109,16 @@ pub(crate) struct Bodies {
 #[error("{0}")]
 pub(crate) struct PagesError(String);
 
+// === impl Bodies ===
+
+impl Bodies {
+    /// Compresses every page, which takes several times as long as to fill it in. Until then it is sent as it is.
+    pub(crate) fn compress(&self) {
+        [&self.index, &self.admin, &self.not_found].into_iter().for_each(|it| it.html.compress());
+        self.maintenance.iter().for_each(Maintenance::compress);
+    }
+}
+
 // === impl Pages ===
 
 impl Pages {
@@ -151,25 +161,24 @@ impl Pages {
     ///
     /// # Errors
     /// A template does not render, for example because it names a variable that is not there; or a page is too large.
-    pub(crate) fn fill(&self, settings: &Settings, facts: &Facts, compress: Compress) -> Result<Bodies, PagesError> {
+    pub(crate) fn fill(&self, settings: &Settings, facts: &Facts) -> Result<Bodies, PagesError> {
         if self.own.is_empty() {
-            self.fill_here(settings, facts, compress)
+            self.fill_here(settings, facts)
         } else {
-            with_stack(|| self.fill_here(settings, facts, compress))
+            with_stack(|| self.fill_here(settings, facts))
         }
     }
 
-    fn fill_here(&self, settings: &Settings, facts: &Facts, compress: Compress) -> Result<Bodies, PagesError> {
+    fn fill_here(&self, settings: &Settings, facts: &Facts) -> Result<Bodies, PagesError> {
         let policies = self.policies(settings);
         let Wordings { all, default, .. } = Wordings::new(settings);
         let variables = self.variables(settings, facts).of(&all[default], false);
-        let page =
-            |name| self.templates.render(name, &variables).and_then(|html| Page::new(name, html, &policies, compress));
+        let page = |name| self.templates.render(name, &variables).and_then(|html| Page::new(name, html, &policies));
         // In normal mode, and on the admin tier, nobody gets it: it is made when the mode changes.
         let is_closed = settings.tier == Tier::User && mode::of(settings) == Mode::Maintenance;
         Ok(Bodies {
             index: page(INDEX)?,
-            maintenance: is_closed.then(|| self.maintenance(settings, facts, &policies, compress)).transpose()?,
+            maintenance: is_closed.then(|| self.maintenance(settings, facts, &policies)).transpose()?,
             admin: page(ADMIN)?,
             not_found: page(NOT_FOUND)?,
         })
@@ -295,7 +304,9 @@ mod tests {
     pub(super) fn filled(dir: Option<&Path>, files: &[(&str, &str)]) -> Result<Bodies, PagesError> {
         let files = Files::from_pairs(&[&[("MAINTENANCE_MODE", "true")], files].concat());
         let settings = Sources::default().resolve(&files).unwrap();
-        Pages::load(dir)?.fill(&settings, &facts(), Compress::Now)
+        let bodies = Pages::load(dir)?.fill(&settings, &facts())?;
+        bodies.compress();
+        Ok(bodies)
     }
 
     /// The maintenance page as GET gets it, or as any other method does.
@@ -455,7 +466,7 @@ mod tests {
         let environment = [("MAINTENANCE_MODE", "true")].iter().chain(settings);
         let environment = environment.map(|&(name, value)| (name.into(), value.into()));
         let settings = Sources::default().with_environment(environment).unwrap().resolve(&Files::default()).unwrap();
-        let bodies = Pages::load(Some(dir.path())).and_then(|pages| pages.fill(&settings, &facts(), Compress::Now));
+        let bodies = Pages::load(Some(dir.path())).and_then(|pages| pages.fill(&settings, &facts()));
         let bodies = bodies.map_err(|error| error.to_string().replace(dir.path().to_str().unwrap(), "DIR"))?;
         let page = maintenance(&bodies, "en", true);
         Ok((html(page), page.policy.to_str().unwrap().to_owned()))

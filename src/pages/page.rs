@@ -2,8 +2,8 @@
 
 use std::{
     collections::BTreeSet,
-    io::{self, Write as _},
-    sync::{Mutex, PoisonError},
+    io::Write as _,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
@@ -18,24 +18,14 @@ use crate::negotiate::Coding;
 /// A larger page, most of which is pictures, is compressed fast: in each language, all that would hold the switch up.
 const LARGEST_AT_BEST: usize = 64 * 1024;
 
-/// When pages are compressed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Compress {
-    /// With the rest of the snapshot.
-    Now,
-    /// With the next snapshot: the first answer of a process should not wait until the page is compressed in each of its
-    /// languages, which takes several times as long as everything else.
-    Later,
-}
-
-/// A page in its content codings.
+/// A page in its content codings. A clone shares the bytes.
 #[derive(Clone, Debug)]
 pub(crate) struct Html {
     /// The content security policy that allows its inline blocks.
     pub(crate) policy: HeaderValue,
     identity: Bytes,
-    /// Where it has been compressed.
-    gzip: Option<Bytes>,
+    /// Once it has been compressed.
+    gzip: Arc<OnceLock<Bytes>>,
 }
 
 /// A page that clients may keep.
@@ -50,36 +40,29 @@ pub(crate) struct Page {
 // === impl Html ===
 
 impl Html {
-    /// Shares the page's bytes.
-    pub(super) fn new(
-        name: &str,
-        html: &Bytes,
-        policies: &Policies<'_>,
-        compress: Compress,
-    ) -> Result<Self, PagesError> {
+    /// Shares the page's bytes. It is not compressed yet.
+    pub(super) fn new(name: &str, html: &Bytes, policies: &Policies<'_>) -> Result<Self, PagesError> {
         let policy = policies.of(name, text(name, html)?)?;
-        let compressed = (compress == Compress::Now).then(|| gzip(html)).transpose();
-        let compressed = compressed.map_err(|error| PagesError(format!("{name} cannot be compressed: {error}")))?;
-        Ok(Self {
-            policy: HeaderValue::from_static(for_good(policy)),
-            identity: html.clone(),
-            // Without the room that it did not need.
-            gzip: compressed.map(|it| it.into_boxed_slice().into()),
-        })
+        Ok(Self { policy: HeaderValue::from_static(for_good(policy)), identity: html.clone(), gzip: Arc::default() })
     }
 
-    /// The content coding in which it is sent to a client that likes `coding` best.
-    #[must_use]
-    pub(crate) const fn coding(&self, coding: Coding) -> Coding {
-        if self.gzip.is_some() { coding } else { Coding::Identity }
+    /// Compresses it, once.
+    pub(super) fn compress(&self) {
+        self.gzip.get_or_init(|| gzip(&self.identity));
     }
 
-    /// The bytes for a client that likes `coding` best.
+    /// The content coding in which it can be sent now to a client that likes `coding` best.
     #[must_use]
-    pub(crate) const fn bytes(&self, coding: Coding) -> &Bytes {
-        match (coding, &self.gzip) {
-            (Coding::Gzip, Some(gzip)) => gzip,
-            _ => &self.identity,
+    pub(crate) fn coding(&self, coding: Coding) -> Coding {
+        if self.gzip.get().is_some() { coding } else { Coding::Identity }
+    }
+
+    /// The bytes in a content coding that [`Self::coding`] has told.
+    #[must_use]
+    pub(crate) fn bytes(&self, coding: Coding) -> &Bytes {
+        match coding {
+            Coding::Gzip => self.gzip.get().unwrap_or(&self.identity),
+            Coding::Identity => &self.identity,
         }
     }
 }
@@ -87,22 +70,17 @@ impl Html {
 // === impl Page ===
 
 impl Page {
-    pub(super) fn new(
-        name: &str,
-        html: String,
-        policies: &Policies<'_>,
-        compress: Compress,
-    ) -> Result<Self, PagesError> {
-        let html = Html::new(name, &bytes(html), policies, compress)?;
+    pub(super) fn new(name: &str, html: String, policies: &Policies<'_>) -> Result<Self, PagesError> {
+        let html = Html::new(name, &bytes(html), policies)?;
         let hash = BASE64.encode(&Hash::hash(&html.identity)[..12]);
         let header = |text: String| HeaderValue::try_from(text).map_err(|error| PagesError(format!("{name}: {error}")));
         Ok(Self { html, identity_etag: header(format!("\"{hash}\""))?, gzip_etag: header(format!("\"{hash}-gzip\""))? })
     }
 
-    /// The strong entity tag of what is sent to a client that likes `coding` best.
+    /// The strong entity tag of the page in a content coding.
     #[must_use]
     pub(crate) const fn etag(&self, coding: Coding) -> &HeaderValue {
-        match self.html.coding(coding) {
+        match coding {
             Coding::Identity => &self.identity_etag,
             Coding::Gzip => &self.gzip_etag,
         }
@@ -119,11 +97,13 @@ pub(super) fn text<'b>(name: &str, bytes: &'b [u8]) -> Result<&'b str, PagesErro
     str::from_utf8(bytes).map_err(|_| PagesError(format!("{name} is not UTF-8")))
 }
 
-fn gzip(bytes: &[u8]) -> io::Result<Vec<u8>> {
+fn gzip(bytes: &[u8]) -> Bytes {
     let level = if bytes.len() > LARGEST_AT_BEST { Compression::fast() } else { Compression::best() };
     let mut encoder = GzEncoder::new(Vec::new(), level);
-    encoder.write_all(bytes)?;
-    encoder.finish()
+    // Writing to a Vec cannot fail.
+    let compressed = encoder.write_all(bytes).and_then(|()| encoder.finish()).unwrap_or_default();
+    // Without the room that it did not need.
+    compressed.into_boxed_slice().into()
 }
 
 /// The text, kept until the process ends, once: a header value that is never given back needs no count of the requests

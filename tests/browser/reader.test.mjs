@@ -88,7 +88,7 @@ for (const language of LANGUAGES) {
     const server = await serve(t, { MAINTENANCE_UNTIL: END, MAINTENANCE_CONTACT: 'help@example.org' });
     const wants = { 'accept-encoding': 'gzip', 'accept-language': language, accept: 'text/html' };
     let sent;
-    // It is compressed in the first moments after the start.
+    // It is compressed a moment after the start.
     await until('it is compressed', async () => (sent = await ask(server.url, wants)).headers['content-encoding'] === 'gzip');
     assert(sent.body.length <= 6000, `${sent.body.length} bytes`);
     const page = await tab(t, { locale: language, viewport: { width: 320, height: 640 } });
