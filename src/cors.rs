@@ -28,7 +28,7 @@ pub(crate) fn sharing(allowed: &Origins, origin: Option<&HeaderValue>) -> Sharin
         (_, None) => Sharing::Denied,
         (Origins::Any, Some(_)) => Sharing::Any,
         (Origins::Listed(list), Some(origin)) => {
-            let listed = origin.to_str().is_ok_and(|it| list.contains(it));
+            let listed = origin.to_str().is_ok_and(|it| list.iter().any(|listed| listed == it));
             if listed { Sharing::Origin(origin.clone()) } else { Sharing::Denied }
         }
     }

@@ -88,8 +88,9 @@ impl Locale {
     /// Lines of `key = text`; `#` begins a comment.
     fn parse(tag: &'static str, text: &'static str) -> Self {
         let lines = text.lines().filter(|line| !line.starts_with('#'));
-        let texts = lines.filter_map(|line| line.split_once('=')).map(|(key, text)| (key.trim(), text.trim()));
-        Self { tag, texts: texts.collect() }
+        let mut texts = BTreeMap::new();
+        texts.extend(lines.filter_map(|line| line.split_once('=')).map(|(key, text)| (key.trim(), text.trim())));
+        Self { tag, texts }
     }
 
     /// All texts, by their keys.
@@ -130,7 +131,8 @@ impl<'s> Wordings<'s> {
     /// Where the operator has set no text, every built-in language. Else those in which one is set: a page in another
     /// language would not say it.
     pub(crate) fn new(settings: &'s Settings) -> Self {
-        let own: BTreeSet<&str> = settings.titles.keys().chain(settings.messages.keys()).map(String::as_str).collect();
+        let mut own = BTreeSet::new();
+        own.extend(settings.titles.keys().chain(settings.messages.keys()).map(String::as_str));
         let mut tags: Vec<&str> =
             if own.is_empty() { LOCALES.iter().map(|it| it.tag).collect() } else { own.into_iter().collect() };
         let offered = tags.len();

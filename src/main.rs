@@ -1,4 +1,4 @@
-//! Load, share, watch, bind, serve.
+//! Load, share, bind, serve, watch.
 
 use std::{io, process::ExitCode, thread, time::Duration};
 
@@ -61,11 +61,12 @@ async fn serve(start: Start, metrics: Metrics, log: Log, mut signals: Signals) -
     let mut settings = start.snapshot.settings.clone();
     open_files::lower(&mut settings.max_connections, &log);
     let shared = Shared::new(start.snapshot, metrics, log);
-    Watch::new(start.inputs, shared.clone()).spawn().map_err(End::failure)?;
-    let bound = Bound::bind(settings, shared).map_err(End::failure)?;
+    let bound = Bound::bind(settings, shared.clone()).map_err(End::failure)?;
     let shutdown = CancellationToken::new();
     // `block_on` is no worker, so it only waits.
     let mut serving = tokio::spawn(bound.serve(shutdown.clone().cancelled_owned()));
+    // Last, as the first thing that it does takes the CPU from the first answers.
+    Watch::new(start.inputs, shared).spawn().map_err(End::failure)?;
     select! {
         ended = &mut serving => return ended.map_err(End::failure),
         () = signals.next() => shutdown.cancel(),

@@ -118,11 +118,11 @@ fn is_health_check(ask: &Ask<'_>, settings: &Settings) -> bool {
 /// must not look healthy while it is away.
 fn main_probe(ask: &Ask<'_>, settings: &Settings) -> Option<Probe> {
     match ask.route {
-        _ if settings.tier == Tier::User && settings.health_path.as_deref() == Some(ask.path) => Some(Probe::Health),
-        _ if settings.standby => None,
-        Route::Livez => Some(Probe::Livez),
-        Route::Readyz => Some(Probe::Readyz),
-        _ => None,
+        Route::Livez if !settings.standby => Some(Probe::Livez),
+        Route::Readyz if !settings.standby => Some(Probe::Readyz),
+        _ => {
+            (settings.tier == Tier::User && settings.health_path.as_deref() == Some(ask.path)).then_some(Probe::Health)
+        }
     }
 }
 
@@ -848,6 +848,16 @@ ok",
             let (answer, _) = respond(&Ask::new(&request), &NOW, &snapshot);
             assert!(answer.is_probe());
             assert_eq!(answer.status(), 200, "{mode}");
+        }
+    }
+
+    #[test]
+    fn a_health_path_that_is_a_probes_path_is_the_probe_but_at_a_standby() {
+        for (standby, status) in [("false", 503), ("true", 200)] {
+            let settings = [("MAINTENANCE_MODE", "true"), ("STANDBY", standby), ("HEALTH_PATH", "/readyz")];
+            let (request, snapshot) = (request("GET /readyz"), snapshot_of(&settings));
+            let (answer, _) = respond(&Ask::new(&request), &NOW, &snapshot);
+            assert_eq!(answer.status(), status, "STANDBY={standby}");
         }
     }
 

@@ -141,4 +141,7 @@ fn the_documentation_has_every_setting_as_the_help_has_it() {
         settings += 1;
     }
     assert!(settings > 10, "{help}");
+    let (table, _) = documented.split_once("### In the chart").unwrap();
+    let rows = table.lines().filter(|line| line.starts_with("| `")).count();
+    assert_eq!(rows, settings, "docs/configuration.md has a row twice, or one of no setting");
 }

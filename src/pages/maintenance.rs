@@ -1,6 +1,6 @@
 //! The maintenance page in every language that it has, and in every format.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
@@ -142,23 +142,27 @@ impl Pages {
         compress: Compress,
     ) -> Result<Maintenance, PagesError> {
         let Wordings { all, offered, default } = Wordings::new(settings);
-        let variants: Vec<_> = all.iter().flat_map(|wording| [(wording, true), (wording, false)]).collect();
-        let texts = in_parallel(&variants, |(wording, scripted)| {
-            self.templates.render(MAINTENANCE, &self.variables(settings, facts, wording, *scripted))
+        let variables = self.variables(settings, facts);
+        let filled = in_parallel(&all, |wording| {
+            let html = |scripted| self.templates.render(MAINTENANCE, &variables.of(wording, scripted));
+            let others = [problem::json, problem::xml, problem::text];
+            let others = others.map(|write| Bytes::from(write(wording, settings, facts.until)));
+            Ok(([html(true)?, html(false)?], others))
         })?;
         // Those that are equal, as where a template of the operator's own knows no language, are made once.
-        let distinct: Vec<_> = texts.iter().collect::<BTreeSet<_>>().into_iter().collect();
+        let mut distinct = BTreeSet::new();
+        distinct.extend(filled.iter().flat_map(|(html, _)| html).map(String::as_str));
+        let distinct: Vec<_> = distinct.into_iter().collect();
         let made = in_parallel(&distinct, |html| Html::new(MAINTENANCE, html, policies, compress))?;
-        let made: BTreeMap<_, _> = distinct.into_iter().zip(made).collect();
-        let html: Vec<&Html> = texts.iter().filter_map(|text| made.get(text)).collect();
         let by_origin = settings.cors_allow_origins != Origins::None;
-        let (html, _) = html.as_chunks();
-        let languages = all.iter().zip(html).map(|(wording, html)| {
-            let [json, xml, text] = [problem::json, problem::xml, problem::text]
-                .map(|write| Bytes::from(write(wording, settings, facts.until)));
+        let languages = all.iter().zip(&filled).map(|(wording, (html, others))| {
             let tag = wording.tag.to_owned();
             let content_language = HeaderValue::from_static(for_good(tag.clone()));
-            let html = html.map(|html| Variant::new(html.clone(), &content_language, by_origin));
+            let html = html.each_ref().map(|html| {
+                let at = distinct.partition_point(|it| *it < html.as_str());
+                Variant::new(made[at].clone(), &content_language, by_origin)
+            });
+            let [json, xml, text] = others.clone();
             Localized { tag, content_language, html, json, xml, text }
         });
         let languages = languages.collect();

@@ -22,7 +22,7 @@ use minijinja::Value;
 use self::{
     blocked::Blocked,
     own::Own,
-    policy::{Policies, line_ends},
+    policy::Policies,
     template::{Templates, with_stack},
 };
 pub(crate) use self::{
@@ -156,7 +156,7 @@ impl Pages {
     fn fill_here(&self, settings: &Settings, facts: &Facts, compress: Compress) -> Result<Bodies, PagesError> {
         let policies = self.policies(settings);
         let Wordings { all, default, .. } = Wordings::new(settings);
-        let variables = self.variables(settings, facts, &all[default], false);
+        let variables = self.variables(settings, facts).of(&all[default], false);
         let page =
             |name| self.templates.render(name, &variables).and_then(|html| Page::new(name, &html, &policies, compress));
         // In normal mode, and on the admin tier, nobody gets it: it is made when the mode changes.
@@ -190,9 +190,9 @@ impl Pages {
     fn rehearse_here(&self, settings: &Settings, facts: &Facts, blocked: &mut Blocked) -> Result<(), PagesError> {
         let policies = self.policies(settings);
         let mut rehearse = |settings: &Settings, facts: &Facts, language, scripted| {
-            let variables = self.variables(settings, facts, &Wording::new(language, settings), scripted);
+            let variables = self.variables(settings, facts).of(&Wording::new(language, settings), scripted);
             for name in &self.own {
-                let html = line_ends(&self.templates.render(name, &variables)?);
+                let html = self.templates.render(name, &variables)?;
                 policies.of(name, &html)?;
                 blocked.look_through(name, &html, policies.sources(name));
             }

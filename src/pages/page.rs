@@ -12,10 +12,7 @@ use flate2::{Compression, write::GzEncoder};
 use hmac_sha256::Hash;
 use http::HeaderValue;
 
-use super::{
-    PagesError,
-    policy::{Policies, line_ends},
-};
+use super::{PagesError, policy::Policies};
 use crate::negotiate::Coding;
 
 /// When pages are compressed.
@@ -51,13 +48,12 @@ pub(crate) struct Page {
 
 impl Html {
     pub(super) fn new(name: &str, html: &str, policies: &Policies<'_>, compress: Compress) -> Result<Self, PagesError> {
-        let html = line_ends(html);
-        let policy = policies.of(name, &html)?;
+        let policy = policies.of(name, html)?;
         let compressed = (compress == Compress::Now).then(|| gzip(html.as_bytes())).transpose();
         let compressed = compressed.map_err(|error| PagesError(format!("{name} cannot be compressed: {error}")))?;
         Ok(Self {
             policy: HeaderValue::from_static(for_good(policy)),
-            identity: html.into(),
+            identity: Bytes::copy_from_slice(html.as_bytes()),
             gzip: compressed.map(Bytes::from),
         })
     }

@@ -54,11 +54,6 @@ impl<'s> Policies<'s> {
     }
 }
 
-/// Line ends as browsers have them before they hash an inline block.
-pub(super) fn line_ends(html: &str) -> String {
-    if html.contains('\r') { html.replace("\r\n", "\n").replace('\r', "\n") } else { html.to_owned() }
-}
-
 fn policy(name: &str, html: &str, sources: &[Source], hash: impl Fn(&str) -> String) -> Result<String, PagesError> {
     let sources: String = sources.iter().map(|source| format!(" {source}")).collect();
     let mut policy = format!("default-src 'none'; img-src data:{sources}; base-uri 'none'; form-action 'none'");
@@ -71,7 +66,8 @@ fn policy(name: &str, html: &str, sources: &[Source], hash: impl Fn(&str) -> Str
         policy.push_str(&format!("; font-src data:{sources}"));
     }
     for (element, directive) in [("style", "style-src"), ("script", "script-src")] {
-        let blocks: BTreeSet<_> = inline_blocks(html, element).collect();
+        let mut blocks = BTreeSet::new();
+        blocks.extend(inline_blocks(html, element));
         if blocks.is_empty() && sources.is_empty() {
             continue;
         }

@@ -64,7 +64,7 @@ impl Templates {
         Ok(())
     }
 
-    /// Fills a template in.
+    /// Fills a template in, with the line ends that browsers have before they hash an inline block.
     ///
     /// # Errors
     /// It does not render, or becomes too large.
@@ -79,7 +79,8 @@ impl Templates {
             }
             rendered => {
                 rendered?;
-                String::from_utf8(page.0).map_err(|_| PagesError(format!("{name} is not UTF-8")))
+                let html = String::from_utf8(page.0).map_err(|_| PagesError(format!("{name} is not UTF-8")))?;
+                Ok(if html.contains('\r') { html.replace("\r\n", "\n").replace('\r', "\n") } else { html })
             }
         }
     }

@@ -1,7 +1,9 @@
 //! What templates are filled in with.
 
+use std::collections::BTreeMap;
+
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
-use minijinja::{Value, context};
+use minijinja::Value;
 
 use super::{Facts, Pages};
 use crate::{
@@ -13,51 +15,75 @@ use crate::{
 /// The colour of the embedded icon, where no other is set.
 const BUILT_IN_BLUE: &str = "#0b66c3";
 
+/// What pages are filled in with.
+pub(super) struct Variables<'s> {
+    settings: &'s Settings,
+    /// What is the same in every language.
+    common: BTreeMap<&'static str, Value>,
+}
+
+// === impl Pages ===
+
 impl Pages {
-    /// The variables of every template. `scripted` is whether this page may have a script.
-    pub(super) fn variables(&self, settings: &Settings, facts: &Facts, wording: &Wording<'_>, scripted: bool) -> Value {
+    /// The variables of every template.
+    pub(super) fn variables<'s>(&self, settings: &'s Settings, facts: &Facts) -> Variables<'s> {
         let style = self.style.clone() + &settings.accent.map_or_else(String::new, Accent::style);
         let icon = match (settings.accent, &self.icon) {
             (Some(accent), (embedded, false)) => embedded.replace(BUILT_IN_BLUE, &accent.to_string()),
             (_, (icon, _)) => icon.clone(),
         };
-        let mode = settings.maintenance_mode.is_on();
-        let Wording { locale, .. } = wording;
+        let icon = format!("data:image/svg+xml;base64,{}", BASE64.encode(icon));
+        let users_mode = settings.maintenance_mode.is_on().map_or("", |on| if on { "maintenance" } else { "normal" });
         let (until, until_text) = match facts.until {
             Until::Ahead(until) => (to_the_second(until), in_utc(until)),
             Until::Overdue | Until::Unplanned => Default::default(),
         };
-        context! {
-            style => Value::from_safe_string(style),
-            icon => Value::from_safe_string(format!("data:image/svg+xml;base64,{}", BASE64.encode(icon))),
-            logo => self.logo.clone(),
-            logo_alt => self.logo_alt.clone(),
-            script => self.script.clone(),
-            version => env!("CARGO_PKG_VERSION"),
-            tier => settings.tier.as_str(),
-            pod => facts.pod.clone(),
-            lang => wording.tag,
-            dir => wording.direction,
-            title => wording.title.text,
-            title_lang => wording.title.tag,
-            message => wording.message.text,
-            message_lang => wording.message.tag,
-            text => Value::from(locale.texts().clone()),
-            text_lang => wording.locale_tag,
-            until,
-            until_text,
-            overdue => facts.until == Until::Overdue,
-            scripted,
-            contact => settings.contact.clone(),
-            contact_href => contact_href(&settings.contact),
-            retry_after => settings.retry_after,
-            retry_after_text => locale.span(settings.retry_after),
-            users_mode => mode.map_or("", |on| if on { "maintenance" } else { "normal" }),
-            users_value => settings.maintenance_mode.as_str(),
-            since => to_the_second(facts.since),
-            started_at => to_the_second(facts.started_at),
-            reload_error => facts.reload_error.clone(),
-        }
+        let mut common = BTreeMap::new();
+        common.extend([
+            ("style", Value::from_safe_string(style)),
+            ("icon", Value::from_safe_string(icon)),
+            ("logo", self.logo.clone()),
+            ("logo_alt", self.logo_alt.as_str().into()),
+            ("script", self.script.clone()),
+            ("version", env!("CARGO_PKG_VERSION").into()),
+            ("tier", settings.tier.as_str().into()),
+            ("pod", facts.pod.as_str().into()),
+            ("until", until.into()),
+            ("until_text", until_text.into()),
+            ("overdue", (facts.until == Until::Overdue).into()),
+            ("contact", settings.contact.as_str().into()),
+            ("contact_href", contact_href(&settings.contact).into()),
+            ("retry_after", settings.retry_after.into()),
+            ("users_mode", users_mode.into()),
+            ("users_value", settings.maintenance_mode.as_str().into()),
+            ("since", to_the_second(facts.since).into()),
+            ("started_at", to_the_second(facts.started_at).into()),
+            ("reload_error", facts.reload_error.as_str().into()),
+        ]);
+        Variables { settings, common }
+    }
+}
+
+// === impl Variables ===
+
+impl Variables<'_> {
+    /// All of them, in one language. `scripted` is whether this page may have a script.
+    pub(super) fn of(&self, wording: &Wording<'_>, scripted: bool) -> Value {
+        let Wording { tag, direction, title, message, locale, locale_tag } = *wording;
+        let mut all = self.common.clone();
+        all.extend([
+            ("lang", tag.into()),
+            ("dir", direction.into()),
+            ("title", title.text.into()),
+            ("title_lang", title.tag.into()),
+            ("message", message.text.into()),
+            ("message_lang", message.tag.into()),
+            ("text", Value::from_object(locale.texts().clone())),
+            ("text_lang", locale_tag.into()),
+            ("retry_after_text", locale.span(self.settings.retry_after).into()),
+            ("scripted", scripted.into()),
+        ]);
+        Value::from_object(all)
     }
 }
 

@@ -76,7 +76,8 @@ impl Files {
 
     /// The names whose texts are not the same in `other`, in order.
     pub(crate) fn changed<'f>(&'f self, other: &'f Self) -> Vec<&'f str> {
-        let names: BTreeSet<_> = self.texts.keys().chain(other.texts.keys()).map(String::as_str).collect();
+        let mut names = BTreeSet::new();
+        names.extend(self.texts.keys().chain(other.texts.keys()).map(String::as_str));
         names.into_iter().filter(|name| self.get(name) != other.get(name)).collect()
     }
 

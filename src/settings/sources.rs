@@ -126,7 +126,7 @@ impl Sources {
         if settings.listen.iter().any(|it| addresses::meet(*it, settings.management_listen)) {
             self.unfit("MANAGEMENT_LISTEN", files, "an address of which LISTEN takes no connections")?;
         }
-        settings.credentials = self.credentials(files)?.filter(|_| settings.tier == Tier::Admin);
+        settings.credentials = self.credentials(files, settings.tier)?;
         Ok(settings)
     }
 
@@ -155,14 +155,19 @@ impl Sources {
         warnings
     }
 
-    /// Both or none: a user without a password would let everybody in.
-    fn credentials(&self, files: &Files) -> Result<Option<Credentials>, Invalid> {
+    /// Both or none: a user without a password would let everybody in, and so would a Secret whose keys are empty.
+    fn credentials(&self, files: &Files, tier: Tier) -> Result<Option<Credentials>, Invalid> {
         match (self.named(ADMIN_USER, files), self.named(ADMIN_PASSWORD, files)) {
-            (Some((_, user, _)), Some((_, password, _))) => Ok(Some(Credentials::new(user, password))),
+            (Some((_, user, _)), Some((_, password, _))) => {
+                Ok((tier == Tier::Admin).then(|| Credentials::new(user, password)))
+            }
             (Some((alone, text, origin)), None) | (None, Some((alone, text, origin))) => {
                 Err(Invalid::new(alone, origin, text))
             }
-            (None, None) => Ok(None),
+            (None, None) => match find(ADMIN_PASSWORD).filter(|it| self.environment.contains_key(it.name)) {
+                Some(empty) if tier == Tier::Admin => Err(Invalid::new(empty, Origin::Environment, "")),
+                _ => Ok(None),
+            },
         }
     }
 }
@@ -388,6 +393,7 @@ mod tests {
         for (pairs, message) in [
             (&both[..1], format!("invalid ADMIN_USER \"anna\" (from the environment): {user}")),
             (&both[1..], password.into()),
+            (&[("ADMIN_USER", ""), ("ADMIN_PASSWORD", ""), both[2]], password.into()),
             (
                 &[("ADMIN_USER", "an:na"), both[1]],
                 format!("invalid ADMIN_USER \"an:na\" (from the environment): {user}"),

@@ -1,7 +1,5 @@
 //! Values that have a form of their own: languages, times, origins, user agents.
 
-use std::collections::BTreeSet;
-
 use http::Uri;
 use jiff::{Timestamp, civil::DateTime, tz::Offset};
 
@@ -13,7 +11,7 @@ pub enum Origins {
     /// `*`: every site, and those that have no origin to show.
     Any,
     /// These, in lower case and without a port that is their scheme's.
-    Listed(BTreeSet<String>),
+    Listed(Vec<String>),
 }
 
 impl Origins {
@@ -132,7 +130,7 @@ mod tests {
         for (text, expected) in [
             ("https://app.example.org", &["https://app.example.org"][..]),
             ("HTTPS://App.Example.org:443", &["https://app.example.org"]),
-            ("http://a:80  https://b:8443\nhttps://[::1]:8080", &["http://a", "https://[::1]:8080", "https://b:8443"]),
+            ("http://a:80  https://b:8443\nhttps://[::1]:8080", &["http://a", "https://b:8443", "https://[::1]:8080"]),
             ("capacitor://localhost", &["capacitor://localhost"]),
         ] {
             let expected = expected.iter().map(|&it| it.to_owned()).collect();
