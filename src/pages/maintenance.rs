@@ -158,7 +158,8 @@ impl<'s> Sent<'s> {
 
 impl Variant {
     fn new(html: Html, language: &HeaderValue, by_origin: bool) -> Self {
-        let head = |coding| page_head(&html, coding, language, by_origin);
+        // A copy has no room to spare.
+        let head = |coding| page_head(&html, coding, language, by_origin).clone();
         Self { identity_head: head(Coding::Identity), gzip_head: head(Coding::Gzip), html }
     }
 }
