@@ -184,8 +184,9 @@ impl Pages {
         })
     }
 
-    /// Fills the maintenance page in in every language, and the operator's own pages for what else may come later, and throws them away: a branch that is first taken when
-    /// the mode changes must not be what keeps it from changing. Returns a sentence for each thing to warn of.
+    /// Fills the maintenance page in in every language, and the operator's own pages for what else may come later, and throws
+    /// them away: a branch that is first taken when the mode changes must not be what keeps it from changing. Returns a
+    /// sentence for each thing to warn of.
     ///
     /// # Errors
     /// A template does not render then.
