@@ -60,7 +60,7 @@ fn what_cannot_be_used_is_named_in_one_line() {
     pages.write("maintenance.html", r#"{% if users_mode == "maintenance" %}{{ typo }}{% endif %}"#);
     refused(&["--pages-dir", pages.str()], 64, "maintenance.html:1");
     pages.write("maintenance.html", &format!("{{{{ 1{} }}}}", "+1".repeat(100_000)));
-    refused(&["--pages-dir", pages.str()], 64, "maintenance.html has more than 10000 tokens");
+    refused(&["--pages-dir", pages.str()], 64, "maintenance.html:1: has more than 10000 tokens");
     pages.write("maintenance.html", &"x".repeat(256 * 1024 + 1));
     refused(&["--pages-dir", pages.str()], 64, "/maintenance.html is larger than 256 KiB");
     let config = Dir::new();
