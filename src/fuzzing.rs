@@ -31,8 +31,7 @@ use crate::{
     probes::{self, Check},
     settings::{Sources, read},
     shared::Shared,
-    snapshot::Snapshot,
-    start::{Inputs, Start},
+    start::Start,
 };
 
 /// The main port of a server, without its sockets.
