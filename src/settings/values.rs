@@ -1,5 +1,7 @@
 //! Values that have a form of their own: languages, times, origins, user agents.
 
+use std::net::Ipv6Addr;
+
 use http::Uri;
 use jiff::{Timestamp, civil::DateTime, tz::Offset};
 
@@ -30,15 +32,21 @@ fn origin(text: &str) -> Option<String> {
     let text = text.to_ascii_lowercase();
     let uri: Uri = text.parse().ok()?;
     let (scheme, authority) = (uri.scheme_str()?, uri.authority()?);
-    let is_origin = text == format!("{scheme}://{authority}") && !authority.host().is_empty();
-    let is_name = authority.as_str().bytes().all(|it| it.is_ascii_alphanumeric() || b".-_:[]".contains(&it));
-    let port = authority.as_str().strip_prefix(authority.host())?;
-    if !is_origin || !is_name || port == ":" || (!port.is_empty() && authority.port_u16().is_none()) {
+    let host = authority.host();
+    let port = authority.as_str().strip_prefix(host)?;
+    // As browsers write it: without zeros in front.
+    let is_port = port.is_empty() || authority.port_u16().is_some_and(|it| it > 0 && port == format!(":{it}"));
+    let is_label = |it: &str| !it.is_empty() && it.bytes().all(|it| it.is_ascii_alphanumeric() || b"-_".contains(&it));
+    let is_host = match host.strip_prefix('[') {
+        Some(address) => address.strip_suffix(']')?.parse::<Ipv6Addr>().is_ok(),
+        None => host.split('.').all(is_label),
+    };
+    if text != format!("{scheme}://{authority}") || !is_host || !is_port {
         return None;
     }
     // Browsers leave it out.
     let usual = matches!((scheme, port), ("http", ":80") | ("https", ":443"));
-    Some(if usual { format!("{scheme}://{}", authority.host()) } else { text })
+    Some(if usual { format!("{scheme}://{host}") } else { text })
 }
 
 /// A language tag of RFC 5646 without its rarer forms, in the usual case and by the usual name: `pt-br` is `pt-BR`, and `no`
@@ -159,6 +167,10 @@ mod tests {
             "https://a:",
             "https://a:x",
             "https://a:70000",
+            "https://a:0",
+            "https://a:0443",
+            "https://a..b",
+            "https://[zzz]",
             "https://a,https://b",
             "https://größe",
             "https:a",
