@@ -18,6 +18,18 @@ pub struct ReadError {
     is_missing: bool,
 }
 
+/// As many warnings of one kind, about what is mounted, as are told at once.
+pub(crate) const MOST_TOLD: usize = 20;
+
+/// No more warnings than are told: the last says that there are `more`.
+pub(crate) fn at_most_told(mut warnings: Vec<String>, more: &str) -> Vec<String> {
+    if warnings.len() > MOST_TOLD {
+        warnings.truncate(MOST_TOLD - 1);
+        warnings.push(more.to_owned());
+    }
+    warnings
+}
+
 /// Reads a regular text file of at most `most` bytes.
 ///
 /// # Errors

@@ -4,10 +4,13 @@
 use std::collections::BTreeMap;
 
 use super::{
-    MAINTENANCE, MOST_TOLD, at_most_told,
+    MAINTENANCE,
     tags::{Tag, tags},
 };
-use crate::settings::Source;
+use crate::{
+    files::{MOST_TOLD, at_most_told},
+    settings::Source,
+};
 
 /// As many bytes of an address as are looked at: what comes after does not decide whether it is blocked.
 const LOOKED_AT: usize = 2048;

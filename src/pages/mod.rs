@@ -54,9 +54,6 @@ const ICON: &str = "icon.svg";
 const PAGES: [&str; 4] = [INDEX, MAINTENANCE, ADMIN, NOT_FOUND];
 const FILES: [&str; 6] = [INDEX, MAINTENANCE, ADMIN, NOT_FOUND, STYLE, ICON];
 
-/// As many lines warn of one thing.
-const MOST_TOLD: usize = 20;
-
 /// The templates, ready to be filled in.
 pub(crate) struct Pages {
     templates: Templates,
@@ -263,15 +260,6 @@ impl Pages {
 fn embedded(name: &str) -> Result<&'static str, PagesError> {
     let text = EMBEDDED.get_file(name).and_then(|file| file.contents_utf8());
     text.ok_or_else(|| PagesError(format!("{name} is not embedded")))
-}
-
-/// As many warnings as are told: the last says that there are `more`.
-fn at_most_told(mut warnings: Vec<String>, more: &str) -> Vec<String> {
-    if warnings.len() > MOST_TOLD {
-        warnings.truncate(MOST_TOLD - 1);
-        warnings.push(more.to_owned());
-    }
-    warnings
 }
 
 // === impl PagesError ===

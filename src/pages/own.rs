@@ -5,9 +5,9 @@ use std::{collections::BTreeMap, path::Path};
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use minijinja::Value;
 
-use super::{FILES, MAINTENANCE, at_most_told};
+use super::{FILES, MAINTENANCE};
 use crate::{
-    files::{self, ReadError},
+    files::{self, ReadError, at_most_told},
     generation::{self, Stamp},
 };
 

@@ -7,7 +7,7 @@ use std::{
 
 use super::table::{TABLE, TRANSLATED};
 use crate::{
-    files::{self, ReadError},
+    files::{self, MOST_TOLD, ReadError, at_most_told},
     generation,
 };
 
@@ -19,9 +19,6 @@ pub struct Files {
     /// Names that mean nothing.
     unknown: BTreeSet<String>,
 }
-
-/// As many names are warned of at once.
-const MOST_TOLD: usize = 20;
 
 /// As many languages may have texts of one's own: in each the pages are made.
 const MOST_LANGUAGES: usize = 100;
@@ -94,14 +91,11 @@ impl Files {
 
     /// A sentence for each name that means nothing and was not in `before`.
     pub(crate) fn warnings(&self, before: &Self) -> Vec<String> {
-        let new: Vec<_> = self.unknown.difference(&before.unknown).collect();
-        let told = new.iter().take(MOST_TOLD);
-        let mut warnings: Vec<_> =
-            told.map(|name| format!("CONFIG_DIR: {name:?} is the name of no live setting and is not used")).collect();
-        if new.len() > MOST_TOLD {
-            warnings[MOST_TOLD - 1] = format!("CONFIG_DIR: {} more names are not used", new.len() - MOST_TOLD + 1);
-        }
-        warnings
+        let new = self.unknown.difference(&before.unknown);
+        let warning = |name| format!("CONFIG_DIR: {name:?} is the name of no live setting and is not used");
+        let warnings: Vec<_> = new.map(warning).collect();
+        let more = (warnings.len() + 1).saturating_sub(MOST_TOLD);
+        at_most_told(warnings, &format!("CONFIG_DIR: {more} more names are not used"))
     }
 
     #[cfg(test)]
