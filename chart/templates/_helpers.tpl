@@ -12,35 +12,121 @@ that YAML would take for something else, such as a release no or a namespace 123
 {{- .Values.configMapName | default (printf "%s-config" (include "maintenance-mode.fullname" .)) -}}
 {{- end }}
 
-{{/* What a Service, a budget or a Deployment finds its pods by: (dict "root" $ "component" "user"). */}}
-{{- define "maintenance-mode.selectorLabels" -}}
-app.kubernetes.io/name: maintenance-mode
-app.kubernetes.io/instance: {{ .root.Release.Name | toYaml }}
-app.kubernetes.io/component: {{ .component }}
-{{- end }}
-
-{{/* Labels of objects. Not of pods: a new chart version alone must not restart them. */}}
-{{- define "maintenance-mode.labels" -}}
-{{ include "maintenance-mode.selectorLabels" . }}
-{{ include "maintenance-mode.sharedLabels" .root }}
-{{- end }}
-
-{{/* Labels of every object, those of no component included. */}}
-{{- define "maintenance-mode.sharedLabels" -}}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name (.Chart.Version | replace "+" "_") }}
-{{- with .Values.commonLabels }}
-{{ toYaml . }}
-{{- end }}
-{{- end }}
-
 {{- define "maintenance-mode.image" -}}
 {{- if .Values.image.digest -}}
 {{ .Values.image.repository }}@{{ .Values.image.digest }}
 {{- else -}}
 {{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
 {{- end -}}
+{{- end }}
+
+{{/* How people come in: route, ingress, httpRoute or none. */}}
+{{- define "maintenance-mode.exposeType" -}}
+{{- if ne .Values.expose.type "auto" -}}
+{{ .Values.expose.type }}
+{{- else if .Capabilities.APIVersions.Has "route.openshift.io/v1" -}}
+route
+{{- else -}}
+ingress
+{{- end -}}
+{{- end }}
+
+{{/* What a Service, a budget or a Deployment finds its pods by: (dict "root" $ "component" "user"). */}}
+{{- define "maintenance-mode.selectorLabels" -}}
+app.kubernetes.io/name: maintenance-mode
+app.kubernetes.io/instance: {{ .root.Release.Name | toYaml }}
+{{- with .component }}
+app.kubernetes.io/component: {{ . }}
+{{- end }}
+{{- end }}
+
+{{/*
+Metadata of an object, below its name: (dict "root" $ "component" "user" "labels" … "annotations" …), the last three
+where it has some. Not of pods: a new version of the chart alone must not restart them.
+*/}}
+{{- define "maintenance-mode.metadata" -}}
+namespace: {{ .root.Release.Namespace | toYaml }}
+labels:
+  {{- include "maintenance-mode.selectorLabels" . | nindent 2 }}
+  app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+  app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+  helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name (.root.Chart.Version | replace "+" "_") }}
+  {{- with merge (dict) (.labels | default dict) .root.Values.commonLabels }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- with merge (dict) (.annotations | default dict) .root.Values.commonAnnotations }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{/* Labels of the pod of helm test, and what finds it. No other pod has them, so that no Service leads to it. */}}
+{{- define "maintenance-mode.testLabels" -}}
+app.kubernetes.io/name: maintenance-mode-test
+maintenance-mode.github.io/test: {{ .Release.Name | toYaml }}
+{{- end }}
+
+{{/*
+The entries, put into the dict that is given, (dict "root" $): `entries` has a map as expose.user for each
+component that has an entry, which is also the end of its Service's name.
+*/}}
+{{- define "maintenance-mode.entries" -}}
+{{- $values := .root.Values }}
+{{- $entries := dict }}
+{{- if eq (include "maintenance-mode.exposeType" .root) "none" }}
+{{- else if eq $values.shape "standby" }}
+{{- /* There expose.user has its defaults, as the schema demands. */}}
+{{- with $values.page.host }}{{ $_ := set $entries "page" (merge (dict "host" .) $values.expose.user) }}{{ end }}
+{{- else }}
+{{- if $values.expose.user.enabled }}{{ $_ := set $entries "user" $values.expose.user }}{{ end }}
+{{- if $values.admin.enabled }}{{ $_ := set $entries "admin" $values.expose.admin }}{{ end }}
+{{- end }}
+{{- $_ := set . "entries" $entries }}
+{{- end }}
+
+{{/*
+The page pods, put into the dict that is given, (dict "root" $):
+  labels      their labels, by which front Services find them: every key of a front Service's selector is among them
+  ports       where users come in, each a number, and a name where it has one
+  management  the number of the management port
+*/}}
+{{- define "maintenance-mode.page" -}}
+{{- $values := .root.Values }}
+{{- $fullname := include "maintenance-mode.fullname" .root }}
+{{- $labels := dict
+  "app.kubernetes.io/name" "maintenance-mode"
+  "app.kubernetes.io/instance" .root.Release.Name
+  "app.kubernetes.io/component" "page"
+  "maintenance-mode.github.io/page" $fullname
+}}
+{{- $labels = merge $labels $values.page.labels $values.podLabels $values.commonLabels }}
+{{- $names := list }}
+{{- $numbers := list 8080 }}
+{{- range $values.frontServices }}
+{{- range $key, $_ := .selector }}
+{{- if not (hasKey $labels $key) }}{{ $_ := set $labels $key (printf "%s-page" $fullname) }}{{ end }}
+{{- end }}
+{{- range .ports }}
+{{- $target := .targetPort | default .port }}
+{{- if kindIs "string" $target }}{{ $names = append $names $target }}{{ else }}{{ $numbers = append $numbers (int $target) }}{{ end }}
+{{- end }}
+{{- end }}
+{{- $names = uniq $names }}
+{{- $ports := list }}
+{{- range $index, $number := uniq $numbers }}
+{{- $ports = append $ports (dict "number" $number "name" (eq $index 0 | ternary (first $names | default "http") "")) }}
+{{- end }}
+{{- /* Each further name has a number of its own, as server-side apply refuses one number under two names. */}}
+{{- $free := list }}
+{{- range untilStep 8081 8281 1 }}{{ if not (has . $numbers) }}{{ $free = append $free . }}{{ end }}{{ end }}
+{{- range $index, $name := rest $names }}
+{{- $ports = append $ports (dict "number" (index $free $index) "name" $name) }}
+{{- end }}
+{{- $management := list }}
+{{- range untilStep 9090 9290 1 }}{{ if not (has . $numbers) }}{{ $management = append $management . }}{{ end }}{{ end }}
+{{- $_ := set . "labels" $labels }}
+{{- $_ := set . "ports" $ports }}
+{{- $_ := set . "management" (first $management) }}
 {{- end }}
 
 {{/*
@@ -50,16 +136,14 @@ to Helm and would be printed as 3.1536e+07.
 */}}
 {{- define "maintenance-mode.configData" -}}
 {{- $page := .Values.maintenance }}
-{{- $data := dict
-  "RETRY_AFTER" ($page.retryAfter | int64 | toString)
-  "RETRY_JITTER" ($page.retryJitter | int64 | toString)
-  "RESPONSE_FORMAT" $page.responseFormat
-  "MAINTENANCE_LANGUAGE" $page.language
-}}
 {{- /* Page pods are always in maintenance: the toggle is elsewhere. */}}
-{{- if and (kindIs "bool" $page.enabled) (eq (include "maintenance-mode.switch" .) "config") }}
-{{- $_ := set $data "MAINTENANCE_MODE" ($page.enabled | toString) }}
+{{- if and (kindIs "bool" $page.enabled) (eq .Values.shape "tiers") }}
+MAINTENANCE_MODE: {{ $page.enabled | quote }}
 {{- end }}
+RETRY_AFTER: {{ $page.retryAfter | int64 | quote }}
+RETRY_JITTER: {{ $page.retryJitter | int64 | quote }}
+RESPONSE_FORMAT: {{ $page.responseFormat | quote }}
+MAINTENANCE_LANGUAGE: {{ $page.language | quote }}
 {{- $texts := dict
   "MAINTENANCE_TITLE" $page.title
   "MAINTENANCE_MESSAGE" $page.message
@@ -73,60 +157,47 @@ to Helm and would be printed as 3.1536e+07.
 {{- $_ := set $texts (printf "MAINTENANCE_MESSAGE.%s" $language) $its.message }}
 {{- end }}
 {{- range $name, $text := $texts }}
-{{- with $text }}{{ $_ := set $data $name . }}{{ end }}
+{{- with $text }}
+{{ $name }}: {{ . | quote }}
 {{- end }}
-{{- toYaml $data }}
-{{- end }}
-
-{{/* Name of the port where users come in. A Service whose selector is moved finds it by the application's own name. */}}
-{{- define "maintenance-mode.portName" -}}
-{{- if and (eq (include "maintenance-mode.switch" .) "selector") (kindIs "string" .Values.app.targetPort) }}{{ .Values.app.targetPort }}{{ else }}http{{ end -}}
-{{- end }}
-
-{{/* Number of that port; or else its number is the application's. */}}
-{{- define "maintenance-mode.port" -}}
-{{- if and (eq (include "maintenance-mode.switch" .) "selector") (not (kindIs "string" .Values.app.targetPort)) }}{{ .Values.app.targetPort | int64 }}{{ else }}8080{{ end -}}
-{{- end }}
-
-{{/* How a Service is reached from without: (dict "root" $ "tier" "user"). */}}
-{{- define "maintenance-mode.serviceType" -}}
-{{- $service := index .root.Values.service .tier -}}
-type: {{ $service.type | default .root.Values.service.type }}
-{{- with $service.loadBalancerClass }}
-loadBalancerClass: {{ . | toYaml }}
-{{- end }}
-{{- with $service.loadBalancerSourceRanges }}
-loadBalancerSourceRanges:
-  {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end }}
 
-{{/* What the chart itself has in a container's environment. */}}
-{{- define "maintenance-mode.ownEnv" -}}
+{{/* A container's environment: as podSpec. */}}
+{{- define "maintenance-mode.env" -}}
+{{- $values := .root.Values -}}
 - name: TIER
-  value: {{ .component }}
-{{- if ne (include "maintenance-mode.switch" .root) "config" }}
+  value: {{ eq .component "admin" | ternary "admin" "user" }}
+{{- if eq .component "page" }}
 - name: STANDBY
   value: "true"
+{{- $listen := list }}
+{{- range .ports }}{{ $listen = append $listen (printf "[::]:%d" .number) }}{{ end }}
+- name: LISTEN
+  value: {{ join "," $listen | quote }}
+- name: MANAGEMENT_LISTEN
+  value: "[::]:{{ .management }}"
 {{- end }}
-{{- if and (eq .component "user") .root.Values.maintenance.healthPath }}
+- name: CONFIG_DIR
+  value: /etc/maintenance-mode/config
+{{- if ne .component "admin" }}
+{{- with $values.maintenance.healthPath }}
 - name: HEALTH_PATH
-  value: {{ .root.Values.maintenance.healthPath | quote }}
+  value: {{ . | quote }}
 {{- end }}
-{{- if eq .component "user" }}
 - name: HEALTH_USER_AGENTS
-  value: {{ join " " .root.Values.maintenance.healthUserAgents | default "none" | quote }}
+  value: {{ join " " $values.maintenance.healthUserAgents | default "none" | quote }}
 {{- end }}
-{{- if .root.Values.maintenance.pages }}
+{{- if $values.maintenance.pages }}
 - name: PAGES_DIR
   value: /etc/maintenance-mode/pages
 {{- end }}
-{{- with .root.Values.maintenance.pagesSources }}
+{{- with $values.maintenance.pagesSources }}
 - name: PAGES_SOURCES
   value: {{ join " " . | quote }}
 {{- end }}
 {{- if eq .component "admin" }}
-{{- with .root.Values.admin.auth.existingSecret }}
+{{- with $values.admin.auth.existingSecret }}
 - name: ADMIN_USER
   valueFrom:
     secretKeyRef:
@@ -139,33 +210,38 @@ loadBalancerSourceRanges:
       key: password
 {{- end }}
 {{- end }}
-{{- $port := include "maintenance-mode.port" .root }}
-{{- if ne $port "8080" }}
-- name: LISTEN
-  value: "[::]:{{ $port }}"
-{{- end }}
-- name: CONFIG_DIR
-  value: /etc/maintenance-mode/config
 - name: SHUTDOWN_DELAY
-  value: {{ .root.Values.shutdown.delay | int64 | quote }}
+  value: {{ $values.shutdown.delay | int64 | quote }}
 - name: SHUTDOWN_TIMEOUT
-  value: {{ .root.Values.shutdown.timeout | int64 | quote }}
+  value: {{ $values.shutdown.timeout | int64 | quote }}
+{{- /* Each name once, as server-side apply demands. */}}
+{{- $format := true }}
+{{- range $values.extraEnv }}{{ if eq .name "LOG_FORMAT" }}{{ $format = false }}{{ end }}{{ end }}
+{{- if $format }}
 - name: LOG_FORMAT
-  value: {{ .root.Values.logFormat | quote }}
+  value: {{ $values.logFormat | quote }}
+{{- end }}
+{{- with $values.extraEnv }}
+{{ toYaml . }}
+{{- end }}
 {{- end }}
 
-{{/* The pod's spec: (dict "root" $ "component" "user" "resources" … "readiness" "/readyz"). */}}
+{{/*
+The pod's spec: (dict "root" $ "component" "user" "resources" … "readiness" "/readyz"), of page pods with "ports"
+and "management" as maintenance-mode.page has them, of the admin tier with "extraContainers".
+*/}}
 {{- define "maintenance-mode.podSpec" -}}
 {{- $values := .root.Values -}}
-{{- $port := include "maintenance-mode.port" .root | int64 -}}
+{{- $ports := .ports | default (list (dict "number" 8080 "name" "http")) -}}
 {{- $podSecurityContext := $values.podSecurityContext | default dict -}}
-{{- $low := dict "name" "net.ipv4.ip_unprivileged_port_start" "value" "0" }}
 {{- $sysctls := $podSecurityContext.sysctls | default list }}
-{{- $names := list }}
-{{- range $sysctls }}{{ $names = append $names .name }}{{ end }}
-{{- if and (lt $port 1024) (not (has $low.name $names)) }}
+{{- $low := false }}
+{{- range $ports }}{{ if lt .number 1024 }}{{ $low = true }}{{ end }}{{ end }}
+{{- range $sysctls }}{{ if eq .name "net.ipv4.ip_unprivileged_port_start" }}{{ $low = false }}{{ end }}{{ end }}
+{{- if $low }}
 {{- /* Who is not root may listen there all the same: a safe sysctl of the pod's own network. */}}
-{{- $podSecurityContext = merge (dict "sysctls" (append $sysctls $low)) $podSecurityContext }}
+{{- $sysctl := dict "name" "net.ipv4.ip_unprivileged_port_start" "value" "0" }}
+{{- $podSecurityContext = merge (dict "sysctls" (append $sysctls $sysctl)) $podSecurityContext }}
 {{- end -}}
 serviceAccountName: {{ include "maintenance-mode.fullname" .root | toYaml }}
 automountServiceAccountToken: false
@@ -218,10 +294,14 @@ containers:
     env:
       {{- include "maintenance-mode.env" . | nindent 6 }}
     ports:
-      - name: {{ include "maintenance-mode.portName" .root | toYaml }}
-        containerPort: {{ $port }}
-      - name: management
-        containerPort: 9090
+      {{- range $ports }}
+      - containerPort: {{ .number }}
+        {{- with .name }}
+        name: {{ . | toYaml }}
+        {{- end }}
+      {{- end }}
+      - containerPort: {{ .management | default 9090 }}
+        name: management
     livenessProbe:
       httpGet:
         path: /livez
@@ -254,6 +334,9 @@ containers:
       {{- with $values.extraVolumeMounts }}
       {{- toYaml . | nindent 6 }}
       {{- end }}
+  {{- with .extraContainers }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
 volumes:
   - name: config
     configMap:
