@@ -420,6 +420,7 @@ fn list<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {
 }
 
 #[cfg(test)]
+#[expect(clippy::needless_pass_by_value, reason = "json! is written where it is used")]
 mod tests {
     use serde_json::json;
 
