@@ -57,7 +57,12 @@ impl Change {
             Some(step) => step.to.is_some(),
             None => annotation(&self.before, name).is_some(),
         };
-        ["since", "by", "reason", "restore-meta"].iter().copied().filter(|name| after(name)).map(str::to_owned).collect()
+        ["since", "by", "reason", "restore-meta"]
+            .iter()
+            .copied()
+            .filter(|name| after(name))
+            .map(str::to_owned)
+            .collect()
     }
 
     /// Whether nothing is to be changed.
@@ -88,7 +93,16 @@ impl Change {
     #[must_use]
     pub fn differs(&self, now: &Value) -> Vec<String> {
         let steps = self.steps.iter().filter(|step| now.pointer(&step.path) != step.from.as_ref());
-        steps.map(|step| format!("{} is {}, and was {}", field(&step.path), shown(now.pointer(&step.path)), shown(step.from.as_ref()))).collect()
+        steps
+            .map(|step| {
+                format!(
+                    "{} is {}, and was {}",
+                    field(&step.path),
+                    shown(now.pointer(&step.path)),
+                    shown(step.from.as_ref())
+                )
+            })
+            .collect()
     }
 }
 
@@ -114,7 +128,11 @@ pub fn read_restore(text: &str) -> Vec<Restored> {
         if self::text(operation, "/op") == "test" {
             written = value;
         } else {
-            fields.push(Restored { path: self::text(operation, "/path").to_owned(), written: written.take(), original: value });
+            fields.push(Restored {
+                path: self::text(operation, "/path").to_owned(),
+                written: written.take(),
+                original: value,
+            });
         }
     }
     fields
@@ -174,7 +192,11 @@ mod tests {
     #[test]
     fn the_way_back_is_the_same_in_reverse() {
         let restored = read_restore(&change().inverse().to_string());
-        let mode = Restored { path: "/data/MAINTENANCE_MODE".into(), written: Some("true".into()), original: Some("false".into()) };
+        let mode = Restored {
+            path: "/data/MAINTENANCE_MODE".into(),
+            written: Some("true".into()),
+            original: Some("false".into()),
+        };
         assert_eq!(restored, [mode]);
     }
 

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::Result;
 use serde_json::Value;
 
-use crate::doors::find::{is_excluded, services_of, word};
+use crate::doors::find::find;
 use crate::kubectl::Kubectl;
-use crate::object::{map, name, selects};
+use crate::object::{list, map, name, selects, text};
 use crate::pods::list_pods;
 use crate::read::{self, Listed};
 use crate::release::Release;
@@ -50,7 +50,7 @@ impl Entries {
     /// Where the API server cannot be asked.
     pub fn read(kubectl: &dyn Kubectl, namespace: &str) -> Result<Self> {
         let path = |(api, kinds): (&str, &str)| read::path(api, Some(namespace), kinds, "");
-        let mut paths = vec![path(("v1", "services")), path(("gateway.networking.k8s.io/v1", "gateways"))];
+        let mut paths = vec![path(("v1", "services"))];
         paths.extend(KINDS.map(path));
         let mut lists = read::lists(kubectl, &paths)?.into_iter();
         let mut entries = Self::default();
@@ -58,9 +58,6 @@ impl Entries {
             Some(Listed::Items(services)) => entries.services = services,
             Some(Listed::Forbidden(why)) => entries.unseen.push(("services", why)),
             _ => {}
-        }
-        if let Some(Listed::Items(gateways)) = lists.next() {
-            entries.all = gateways;
         }
         for (listed, (_, kinds)) in lists.zip(KINDS) {
             match listed {
@@ -72,7 +69,23 @@ impl Entries {
                 Listed::NotServed => {}
             }
         }
+        entries.read_gateways(kubectl, namespace)?;
         Ok(entries)
+    }
+
+    /// Reads the Gateways of the namespaces that HTTPRoutes name; where that is not allowed, plain HTTP is asked.
+    fn read_gateways(&mut self, kubectl: &dyn Kubectl, namespace: &str) -> Result<()> {
+        let routes = self.all.iter().filter(|entry| text(entry, "/kind") == "HTTPRoute");
+        let parents = routes.flat_map(|route| list(route, "/spec/parentRefs"));
+        let namespaces: BTreeSet<&str> =
+            parents.map(|parent| parent.pointer("/namespace").and_then(Value::as_str).unwrap_or(namespace)).collect();
+        let path = |namespace| read::path("gateway.networking.k8s.io/v1", Some(namespace), "gateways", "");
+        for listed in read::lists(kubectl, &namespaces.into_iter().map(path).collect::<Vec<_>>())? {
+            if let Listed::Items(gateways) = listed {
+                self.all.extend(gateways);
+            }
+        }
+        Ok(())
     }
 
     /// The entries that lead to the application of a release past its front Services, in maintenance too: by any Service
@@ -93,9 +106,15 @@ impl Entries {
             let selector = map(service, "/spec/selector");
             !switched(service) && labels.iter().any(|labels| selects(&selector, labels))
         };
-        let services: BTreeSet<String> = self.services.iter().filter(leads).map(|service| name(service).to_owned()).collect();
-        let past = |entry: &&Value| !services_of(entry).is_disjoint(&services);
-        let other = |entry: &Value| Some(Other { entry: format!("{}/{}", word(entry)?, name(entry)), excluded: is_excluded(entry) });
-        Ok(self.all.iter().filter(past).filter_map(other).collect())
+        let services: BTreeSet<String> =
+            self.services.iter().filter(leads).map(|service| name(service).to_owned()).collect();
+        let mut others: Vec<Other> = Vec::new();
+        for door in find(&self.all, &services) {
+            let other = Other { entry: door.entry, excluded: door.excluded };
+            if !others.contains(&other) {
+                others.push(other);
+            }
+        }
+        Ok(others)
     }
 }

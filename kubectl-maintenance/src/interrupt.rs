@@ -17,7 +17,8 @@ pub const INTERRUPTED: u8 = 130;
 pub fn listen(at_once: impl Fn() + Send + 'static) -> Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&stop);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime can be made")?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime can be made")?;
     let mut signals = runtime.block_on(async { Signals::new() }).context("signals cannot be listened to")?;
     thread::spawn(move || {
         runtime.block_on(async {

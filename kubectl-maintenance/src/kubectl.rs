@@ -191,7 +191,11 @@ fn apart(command: &mut Command) {
 /// A word as a POSIX shell takes it.
 fn quoted(word: &str) -> String {
     let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_=./:,@%+…".contains(letter);
-    if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
 }
 
 /// A program by its path, or by its name on PATH.
@@ -212,7 +216,10 @@ fn program(path: PathBuf) -> Option<PathBuf> {
 
 #[cfg(windows)]
 fn program(path: PathBuf) -> Option<PathBuf> {
-    ["", "exe", "cmd", "bat"].iter().map(|end| if end.is_empty() { path.clone() } else { path.with_extension(end) }).find(|path| path.is_file())
+    ["", "exe", "cmd", "bat"]
+        .iter()
+        .map(|end| if end.is_empty() { path.clone() } else { path.with_extension(end) })
+        .find(|path| path.is_file())
 }
 
 #[cfg(test)]

@@ -81,10 +81,8 @@ mod tests {
     #[test]
     fn what_we_took_is_given_back_exactly() {
         let before = json!([entry("helm", json!({"f:data": {"f:A": {}, "f:MODE": {}}}))]);
-        let now = json!([
-            entry("helm", json!({"f:data": {"f:A": {}}})),
-            entry(MANAGER, json!({"f:data": {"f:MODE": {}}})),
-        ]);
+        let now =
+            json!([entry("helm", json!({"f:data": {"f:A": {}}})), entry(MANAGER, json!({"f:data": {"f:MODE": {}}})),]);
         assert_eq!(given_back(&now, &before), before);
     }
 
@@ -120,7 +118,10 @@ mod tests {
 
     #[test]
     fn holders_are_found_by_field() {
-        let fields = json!([entry("helm", json!({"f:data": {".": {}, "f:MODE": {}}})), entry("ann", json!({"f:data": {"f:A": {}}}))]);
+        let fields = json!([
+            entry("helm", json!({"f:data": {".": {}, "f:MODE": {}}})),
+            entry("ann", json!({"f:data": {"f:A": {}}}))
+        ]);
         assert_eq!(holders(&fields, &["data", "MODE"]).collect::<Vec<_>>(), [("helm", "Apply")]);
     }
 }

@@ -44,7 +44,13 @@ impl Output {
     }
 
     /// Writes to what is given.
-    pub fn to(quiet: bool, verbose: bool, live: bool, results: Box<dyn Write + Send>, messages: Box<dyn Write + Send>) -> Self {
+    pub fn to(
+        quiet: bool,
+        verbose: bool,
+        live: bool,
+        results: Box<dyn Write + Send>,
+        messages: Box<dyn Write + Send>,
+    ) -> Self {
         let messages = Mutex::new(Messages { to: messages, open: false, last: String::new() });
         Self { quiet, verbose, live, results: Mutex::new(results), messages }
     }

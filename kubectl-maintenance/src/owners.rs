@@ -59,7 +59,8 @@ pub fn renders(object: &Value, field: &[&str]) -> Option<(String, String)> {
         }
     }
     // `kubectl apply`, as Argo CD and Flux may do it, leaves this.
-    let applied = text(object, &pointer(&["metadata", "annotations", "kubectl.kubernetes.io/last-applied-configuration"]));
+    let applied =
+        text(object, &pointer(&["metadata", "annotations", "kubectl.kubernetes.io/last-applied-configuration"]));
     let applied = serde_json::from_str::<Value>(applied).unwrap_or_default();
     applied.pointer(&pointer(field)).map(|_| ("kubectl apply".to_owned(), "Update".to_owned()))
 }
@@ -99,12 +100,16 @@ impl Owner {
         let Self::Helm(release) = self else { return None };
         let enabled = mode == Mode::Maintenance;
         Some(match rendered {
-            None => format!("the next helm upgrade of {release} leaves {field} as it is, while maintenance.enabled is unset"),
+            None => format!(
+                "the next helm upgrade of {release} leaves {field} as it is, while maintenance.enabled is unset"
+            ),
             Some((_, operation)) if operation == "Apply" => format!(
                 "the next helm upgrade of {release} (by Helm 4) stops with a conflict at {field}, unless its values say maintenance.enabled={enabled} too, \
                  or it is told --force-conflicts"
             ),
-            Some(_) => format!("the next helm upgrade of {release} sets {field} as its values say: give it maintenance.enabled={enabled}"),
+            Some(_) => format!(
+                "the next helm upgrade of {release} sets {field} as its values say: give it maintenance.enabled={enabled}"
+            ),
         })
     }
 }

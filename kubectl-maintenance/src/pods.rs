@@ -59,7 +59,8 @@ pub struct Wanted {
 /// # Errors
 /// Where they cannot be listed.
 pub fn list_pods(kubectl: &dyn Kubectl, namespace: &str, query: &str) -> Result<Vec<Pod>> {
-    let mut pods: Vec<Pod> = read::items(kubectl, &read::path("v1", Some(namespace), "pods", query))?.iter().filter_map(pod).collect();
+    let mut pods: Vec<Pod> =
+        read::items(kubectl, &read::path("v1", Some(namespace), "pods", query))?.iter().filter_map(pod).collect();
     pods.sort_by(|one, other| one.name.cmp(&other.name));
     Ok(pods)
 }
@@ -69,7 +70,9 @@ pub fn list_pods(kubectl: &dyn Kubectl, namespace: &str, query: &str) -> Result<
 /// # Errors
 /// Where the API server cannot be asked.
 pub fn ask(kubectl: &dyn Kubectl, namespace: &str, pods: &[&Pod], page: bool) -> Result<Vec<Told>> {
-    let at = |pod: &Pod, port: u64, path: &str| format!("/api/v1/namespaces/{namespace}/pods/{}:{port}/proxy{path}", pod.name);
+    let at = |pod: &Pod, port: u64, path: &str| {
+        format!("/api/v1/namespaces/{namespace}/pods/{}:{port}/proxy{path}", pod.name)
+    };
     let mut paths: Vec<String> = pods.iter().map(|pod| at(pod, pod.management, "/metrics")).collect();
     if page {
         paths.extend(pods.iter().map(|pod| at(pod, MAIN_PORT, "/")));

@@ -53,8 +53,10 @@ pub fn rights(session: &Session<'_>, releases: &[&Release]) -> Result<()> {
         "List" => list(one, "/items").collect(),
         _ => vec![one],
     });
-    let denied = answers.zip(&wanted).filter(|(answer, _)| answer.pointer("/status/allowed") == Some(&Value::Bool(false)));
-    let (slow, missing): (Vec<&Right>, Vec<&Right>) = denied.map(|(_, right)| right).partition(|right| right.verb == "patch");
+    let denied =
+        answers.zip(&wanted).filter(|(answer, _)| answer.pointer("/status/allowed") == Some(&Value::Bool(false)));
+    let (slow, missing): (Vec<&Right>, Vec<&Right>) =
+        denied.map(|(_, right)| right).partition(|right| right.verb == "patch");
     if let Some(right) = missing.first() {
         let all = missing.iter().map(|right| right.to_string()).collect::<Vec<_>>().join(", ");
         bail!(
@@ -70,8 +72,15 @@ pub fn rights(session: &Session<'_>, releases: &[&Release]) -> Result<()> {
 
 /// What waiting for a release takes.
 fn needed(release: &Release) -> Vec<Right> {
-    let right = |verb, group, resource, subresource| Right { namespace: release.namespace.clone(), verb, group, resource, subresource };
-    let mut rights = vec![right("list", "", "pods", ""), right("get", "", "pods", "proxy"), right("patch", "", "pods", "")];
+    let right = |verb, group, resource, subresource| Right {
+        namespace: release.namespace.clone(),
+        verb,
+        group,
+        resource,
+        subresource,
+    };
+    let mut rights =
+        vec![right("list", "", "pods", ""), right("get", "", "pods", "proxy"), right("patch", "", "pods", "")];
     if release.kind == Kind::Service {
         rights.push(right("list", "discovery.k8s.io", "endpointslices", ""));
     }

@@ -39,7 +39,7 @@ pub struct Proxy {
 enum Address {
     #[cfg(unix)]
     Socket(std::path::PathBuf),
-    #[cfg_attr(unix, expect(dead_code, reason = "the way of Windows"))]
+    /// The way of Windows.
     Port(String),
 }
 
@@ -132,7 +132,10 @@ impl Address {
     #[cfg(unix)]
     fn prepare() -> Result<(Vec<String>, Self)> {
         // A folder that nobody else may enter: tempfile makes it with mode 0700.
-        let folder = tempfile::Builder::new().prefix("kubectl-maintenance-").tempdir().context("no folder can be made for kubectl proxy")?;
+        let folder = tempfile::Builder::new()
+            .prefix("kubectl-maintenance-")
+            .tempdir()
+            .context("no folder can be made for kubectl proxy")?;
         let socket = folder.keep().join("proxy");
         Ok((vec![format!("--unix-socket={}", socket.display())], Self::Socket(socket)))
     }

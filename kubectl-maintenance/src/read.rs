@@ -60,7 +60,8 @@ fn listed(answer: &Answer, path: &str) -> Result<Listed> {
     match answer.status {
         200 => {
             let mut list: Value = serde_json::from_str(&answer.body)?;
-            let (kind, version) = (text(&list, "/kind").trim_end_matches("List").to_owned(), text(&list, "/apiVersion").to_owned());
+            let (kind, version) =
+                (text(&list, "/kind").trim_end_matches("List").to_owned(), text(&list, "/apiVersion").to_owned());
             match list.get_mut("items").map(Value::take) {
                 Some(Value::Array(mut items)) => {
                     // The items of a list do not say what they are.
@@ -91,7 +92,10 @@ mod tests {
 
     #[test]
     fn paths_name_the_api_the_namespace_and_the_labels() {
-        assert_eq!(path("v1", Some("shop"), "pods", "a/b=c,d!=e"), "/api/v1/namespaces/shop/pods?labelSelector=a/b%3Dc%2Cd%21%3De");
+        assert_eq!(
+            path("v1", Some("shop"), "pods", "a/b=c,d!=e"),
+            "/api/v1/namespaces/shop/pods?labelSelector=a/b%3Dc%2Cd%21%3De"
+        );
         assert_eq!(path("discovery.k8s.io/v1", None, "endpointslices", ""), "/apis/discovery.k8s.io/v1/endpointslices");
     }
 

@@ -68,14 +68,18 @@ pub fn find(kubectl: &dyn Kubectl, namespace: Option<&str>, selector: Option<&st
         switch = format!("{switch},{selector}");
     }
     let path = |kinds: &str, selector: &str| read::path("v1", namespace, kinds, selector);
-    let configs = items(kubectl, &path("configmaps", &switch)).context("the releases cannot be listed by their ConfigMaps")?;
+    let configs =
+        items(kubectl, &path("configmaps", &switch)).context("the releases cannot be listed by their ConfigMaps")?;
     let mut releases: Vec<Release> = configs.into_iter().map(Release::of).collect();
     releases.sort_by(|one, other| (&one.namespace, &one.name).cmp(&(&other.namespace, &other.name)));
     if releases.iter().any(|release| release.kind == Kind::Service) {
-        let services = items(kubectl, &path("services", &format!("{PREFIX}switch=service"))).context("the front Services cannot be listed")?;
+        let services = items(kubectl, &path("services", &format!("{PREFIX}switch=service")))
+            .context("the front Services cannot be listed")?;
         for service in services {
             let of = |release: &&mut Release| {
-                release.kind == Kind::Service && release.namespace == self::namespace(&service) && release.name == label(&service, INSTANCE)
+                release.kind == Kind::Service
+                    && release.namespace == self::namespace(&service)
+                    && release.name == label(&service, INSTANCE)
             };
             if let Some(release) = releases.iter_mut().find(of) {
                 release.fronts.push(Front::of(service)?);
@@ -115,8 +119,9 @@ impl Release {
             Kind::Service => ("page", "page"),
         };
         let query = format!("{INSTANCE}={},{COMPONENT}={component}", self.name);
-        list_pods(kubectl, &self.namespace, &query)
-            .with_context(|| format!("the {what} pods of release {} in namespace {} cannot be listed", self.name, self.namespace))
+        list_pods(kubectl, &self.namespace, &query).with_context(|| {
+            format!("the {what} pods of release {} in namespace {} cannot be listed", self.name, self.namespace)
+        })
     }
 
     /// The mode that each switched object is in, or what is the matter with it.

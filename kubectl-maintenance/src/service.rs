@@ -46,5 +46,10 @@ pub fn off(release: &Release) -> (Vec<Change>, Vec<String>) {
 }
 
 fn selector(front: &Front, mode: Mode) -> Value {
-    front.selector(mode).iter().map(|(key, value)| (key.clone(), Value::from(value.clone()))).collect::<serde_json::Map<_, _>>().into()
+    front
+        .selector(mode)
+        .iter()
+        .map(|(key, value)| (key.clone(), Value::from(value.clone())))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
 }

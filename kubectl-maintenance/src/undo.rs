@@ -57,7 +57,9 @@ fn put_back(session: &Session<'_>, made: &[(&Change, Value)]) -> Vec<String> {
                 let left = give_back(session, name, now, &before).err().map(|why| format!(", but {why:#}"));
                 format!("{name} in namespace {} is as it was{}", name.namespace, left.unwrap_or_default())
             }
-            Ok(ran) => format!("{name} in namespace {} is changed and cannot be put back: {}", name.namespace, ran.message()),
+            Ok(ran) => {
+                format!("{name} in namespace {} is changed and cannot be put back: {}", name.namespace, ran.message())
+            }
             Err(why) => format!("{name} in namespace {} is changed and cannot be put back: {why:#}", name.namespace),
         }
     });
@@ -135,7 +137,15 @@ pub fn refused(session: &Session<'_>, change: &Change, ran: &Ran) -> Result<Stri
 
 fn read(session: &Session<'_>, name: &Name) -> Result<Value> {
     let object = name.to_string();
-    let ran = session.kubectl.read(&["get", &object, "--namespace", &name.namespace, "-o", "json", "--show-managed-fields"])?;
+    let ran = session.kubectl.read(&[
+        "get",
+        &object,
+        "--namespace",
+        &name.namespace,
+        "-o",
+        "json",
+        "--show-managed-fields",
+    ])?;
     if !ran.ok {
         bail!("{name} in namespace {} cannot be read: {}", name.namespace, ran.message());
     }

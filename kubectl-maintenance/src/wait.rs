@@ -64,11 +64,17 @@ pub fn pods(session: &Session<'_>, release: &Release, wanted: &Wanted, deadline:
             session.pause(PAUSE);
             continue;
         }
-        session.output.progress(&release.name, &format!("{} of {} {what} have read the change", pods.settled.len(), pods.settled.len() + pods.open.len()));
+        session.output.progress(
+            &release.name,
+            &format!("{} of {} {what} have read the change", pods.settled.len(), pods.settled.len() + pods.open.len()),
+        );
         // Twice the same pods and none awaited: no other came up in between.
         if pods.open.is_empty() && before.as_ref() == Some(&pods.names) {
             if pods.names.is_empty() {
-                session.output.note(&format!("{}: there are no {what}: those that start will have read the change", release.name));
+                session.output.note(&format!(
+                    "{}: there are no {what}: those that start will have read the change",
+                    release.name
+                ));
             }
             return Ok(Waited::InForce);
         }
@@ -126,7 +132,10 @@ impl Pods {
                 self.settled.insert(pod.name.clone());
             } else if told.mode.is_none() && !pod.ready && started.elapsed() >= STARTS {
                 if self.unready.insert(pod.name.clone()) {
-                    session.output.note(&format!("pod/{} is not Ready and does not answer, so it gets no requests: not waited for", pod.name));
+                    session.output.note(&format!(
+                        "pod/{} is not Ready and does not answer, so it gets no requests: not waited for",
+                        pod.name
+                    ));
                 }
             } else {
                 self.open.push((pod.name.clone(), told));
@@ -151,7 +160,8 @@ impl Pods {
 /// Without this a kubelet looks at a pod's ConfigMap about once a minute. Returns why it may not be done.
 fn make_kubelets_look(session: &Session<'_>, release: &Release, open: &[(String, Told)]) -> Result<Option<String>> {
     let refresh = format!("{PREFIX}refresh={}", Timestamp::now().as_second());
-    let mut arguments = vec!["annotate", "pod", "--namespace", &release.namespace, "--overwrite", "--field-manager", MANAGER];
+    let mut arguments =
+        vec!["annotate", "pod", "--namespace", &release.namespace, "--overwrite", "--field-manager", MANAGER];
     arguments.extend(open.iter().map(|(name, _)| name.as_str()));
     arguments.push(&refresh);
     let ran = session.kubectl.change(&arguments, "")?;
@@ -164,7 +174,13 @@ fn make_kubelets_look(session: &Session<'_>, release: &Release, open: &[(String,
 ///
 /// # Errors
 /// Where the API server cannot be asked.
-pub fn endpoints(session: &Session<'_>, release: &Release, mode: Mode, empty: bool, deadline: Instant) -> Result<Waited> {
+pub fn endpoints(
+    session: &Session<'_>,
+    release: &Release,
+    mode: Mode,
+    empty: bool,
+    deadline: Instant,
+) -> Result<Waited> {
     loop {
         let mut missing = Vec::new();
         for (front, sides) in release.fronts.iter().zip(sides(session, release)?) {
@@ -184,7 +200,10 @@ pub fn endpoints(session: &Session<'_>, release: &Release, mode: Mode, empty: bo
             }
         }
         let done = release.fronts.len() - missing.len();
-        session.output.progress(&release.name, &format!("endpoints of {done} of {} front Services have followed", release.fronts.len()));
+        session.output.progress(
+            &release.name,
+            &format!("endpoints of {done} of {} front Services have followed", release.fronts.len()),
+        );
         match () {
             () if missing.is_empty() => return Ok(Waited::InForce),
             () if session.stopped() => return Ok(Waited::Interrupted(missing.join("; "))),
@@ -214,17 +233,21 @@ pub fn sides(session: &Session<'_>, release: &Release) -> Result<Vec<Result<Side
         read::path("discovery.k8s.io/v1", Some(&release.namespace), "endpointslices", &selector)
     };
     let lists = read::lists(session.kubectl, &release.fronts.iter().map(path).collect::<Vec<_>>())?;
-    Ok(lists.into_iter().map(|listed| match listed {
-        Listed::Items(slices) => {
-            let endpoints = slices.iter().flat_map(|slice| list(slice, "/endpoints"));
-            // One that does not say is ready.
-            let ready = endpoints.filter(|endpoint| endpoint.pointer("/conditions/ready").is_none_or(|ready| ready != false));
-            // A pod with addresses of two families is in two slices.
-            let names: BTreeSet<&str> = ready.map(|endpoint| text(endpoint, "/targetRef/name")).collect();
-            let page = names.iter().filter(|name| pages.contains(**name)).count();
-            Ok(Sides { page, others: names.len() - page })
-        }
-        Listed::Forbidden(why) => Err(why),
-        Listed::NotServed => Err("the API server serves no endpointslices".to_owned()),
-    }).collect())
+    Ok(lists
+        .into_iter()
+        .map(|listed| match listed {
+            Listed::Items(slices) => {
+                let endpoints = slices.iter().flat_map(|slice| list(slice, "/endpoints"));
+                // One that does not say is ready.
+                let ready = endpoints
+                    .filter(|endpoint| endpoint.pointer("/conditions/ready").is_none_or(|ready| ready != false));
+                // A pod with addresses of two families is in two slices.
+                let names: BTreeSet<&str> = ready.map(|endpoint| text(endpoint, "/targetRef/name")).collect();
+                let page = names.iter().filter(|name| pages.contains(**name)).count();
+                Ok(Sides { page, others: names.len() - page })
+            }
+            Listed::Forbidden(why) => Err(why),
+            Listed::NotServed => Err("the API server serves no endpointslices".to_owned()),
+        })
+        .collect())
 }
