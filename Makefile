@@ -41,7 +41,7 @@ deploy: own-image ## install the chart, or upgrade it, with the image that IMAGE
 	@image=$$(ci/image values) && scripts/deploy.sh "$(or $(NAMESPACE),demo-503)" "$(or $(RELEASE),demo-app)" $$image $(ARGS)
 
 own-image:
-	@$(if $(filter file,$(origin IMAGE)),echo 'IMAGE is not set: expected an image in a registry of yours, such as registry.example.org/team/maintenance-mode:1' >&2; exit 64,:)
+	@[ "$(origin IMAGE)" != file ] || { echo "IMAGE is not set: expected an image in a registry of yours, such as registry.example.org/team/maintenance-mode:1" >&2; exit 64; }
 
 test: lint ## lint, unit, socket, script and chart tests; no cluster
 	cargo test --workspace --locked
