@@ -33,7 +33,7 @@ image: ## build the image and print its size
 
 test: lint ## lint, unit, socket, script and chart tests; no cluster
 	cargo test --workspace --locked
-	scripts/tests/run
+	scripts/test
 	ci/chart/check
 
 lint: tools ## rustfmt, clippy and every other linter
