@@ -61,7 +61,7 @@ expose.user for each component that has an entry. The component is also the end 
 {{- define "maintenance-mode.entries" -}}
 {{- $values := .root.Values }}
 {{- $entries := dict }}
-{{- if ne .kind (include "maintenance-mode.exposeType" .root) }}
+{{- if or (eq .kind "none") (ne .kind (include "maintenance-mode.exposeType" .root)) }}
 {{- else if eq $values.shape "standby" }}
 {{- /* There expose.user has its defaults, as the schema demands. */}}
 {{- with $values.page.host }}{{ $_ := set $entries "page" (merge (dict "host" .) $values.expose.user) }}{{ end }}

@@ -5,19 +5,54 @@
 //! | module | what it says |
 //! | --- | --- |
 //! | [`cli`] | the command line |
-//! | [`kubectl`] | how the cluster is reached: the operator's own kubectl, behind a trait |
-//! | [`proxy`] | the one `kubectl proxy`, through which everything is read |
+//! | [`on`], [`off`], [`status`] | the commands |
 //! | [`release`] | the releases of a namespace, and what each of them switches |
+//! | [`config`], [`service`] | what each kind of switch changes |
+//! | [`settings`], [`stamp`] | what it writes beside the mode: what the page says; who switched, when and why |
 //! | [`owners`] | who else writes an object: Helm, Argo CD, Flux |
-//! | [`change`] | one change of one object: its JSON patch, and the way back |
-//! | [`config`], [`service`] | what each kind of switch changes, and when it is in force |
+//! | [`switch`] | what `on` and `off` share: check, change, wait, tell |
 //! | [`preflight`] | what is checked before the first change |
 //! | [`undo`] | the changes one after the other, and back again where one fails |
 //! | [`wait`] | waiting until it is in force |
 //! | [`doors`] | the front doors: which there are, and what they answer |
-//! | [`on`], [`off`], [`status`] | the commands |
-//! | [`output`] | what people and programs are told |
-//! | [`interrupt`] | Ctrl-C |
+//! | [`report`], [`output`] | what programs and people are told |
+//!
+//! What these stand on:
+//!
+//! | module | what it says |
+//! | --- | --- |
+//! | [`kubectl`] | how the cluster is reached: the operator's own kubectl, behind a trait |
+//! | [`proxy`] | the one `kubectl proxy`, through which everything is read |
+//! | [`session`] | what every command works with; [`interrupt`] is Ctrl-C, [`failure`] the exit statuses |
+//! | [`read`], [`pods`], [`entries`], [`who`] | what is read: lists, pods, entries, who asks and where |
+//! | [`object`], [`change`], [`managed_fields`] | objects as JSON, a change of one and its way back, who wrote which field |
 
+pub mod change;
 pub mod cli;
+pub mod config;
 pub mod doors;
+pub mod entries;
+pub mod failure;
+pub mod interrupt;
+pub mod kubectl;
+pub mod managed_fields;
+pub mod object;
+pub mod off;
+pub mod on;
+pub mod output;
+pub mod owners;
+pub mod pods;
+pub mod preflight;
+pub mod proxy;
+pub mod read;
+pub mod release;
+pub mod report;
+pub mod service;
+pub mod session;
+pub mod settings;
+pub mod stamp;
+pub mod status;
+pub mod switch;
+pub mod undo;
+pub mod wait;
+pub mod who;
