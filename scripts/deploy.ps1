@@ -7,7 +7,7 @@ function Stop-Here([string] $Message) { [Console]::Error.WriteLine("deploy.ps1: 
 
 $chart = Join-Path (Split-Path $PSScriptRoot) 'chart'
 $helm = if ($env:HELM) { $env:HELM } else { 'helm' }
-if (-not (Get-Command $helm -ErrorAction SilentlyContinue)) { Stop-Here 'helm is not on PATH' }
+if (-not (Get-Command $helm -ErrorAction SilentlyContinue)) { Stop-Here 'no helm: expected it on PATH, or its name in HELM' }
 $version = & $helm version --short
 
 # By --set alone each value that is not named again would be the chart's own again.

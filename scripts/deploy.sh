@@ -11,7 +11,8 @@ release=${2:-demo-app}
 chart=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)/chart
 shift $(($# < 2 ? $# : 2))
 helm=${HELM:-helm}
-version=$("$helm" version --short) || die "helm is not on PATH"
+command -v "$helm" >/dev/null || die "no helm: expected it on PATH, or its name in HELM"
+version=$("$helm" version --short)
 
 # By --set alone each value that is not named again would be the chart's own again.
 set -- upgrade --install "$release" "$chart" --namespace "$namespace" --create-namespace --wait --timeout 5m --reset-then-reuse-values "$@"

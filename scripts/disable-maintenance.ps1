@@ -6,7 +6,7 @@ function Stop-Here([string] $Message) { [Console]::Error.WriteLine("disable-main
 
 $kubectl = $env:KUBECTL
 foreach ($name in 'kubectl', 'oc') { if (-not $kubectl -and (Get-Command $name -ErrorAction SilentlyContinue)) { $kubectl = $name } }
-if (-not $kubectl) { Stop-Here 'neither kubectl nor oc is on PATH' }
+if (-not $kubectl) { Stop-Here 'no client: expected kubectl or oc on PATH, or its name in KUBECTL' }
 function k { & $kubectl --namespace $Namespace @args; if ($LASTEXITCODE -ne 0) { exit 1 } }
 
 # The ConfigMap of the release, and what the release switches.

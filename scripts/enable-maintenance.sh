@@ -7,7 +7,7 @@ die() { echo "${0##*/}: $*" >&2; exit 1; }
 case ${1:-} in -*) die "invalid argument \"$1\": expected enable-maintenance.sh [NAMESPACE [RELEASE]]" ;; esac
 namespace=${1:-demo-503}
 release=${2:-demo-app}
-kubectl=${KUBECTL:-$(command -v kubectl || command -v oc)} || die "neither kubectl nor oc is on PATH"
+for kubectl in ${KUBECTL:-kubectl oc}; do command -v "$kubectl" >/dev/null && break; done || die "no client: expected kubectl or oc on PATH, or its name in KUBECTL"
 k() { "$kubectl" --namespace "$namespace" "$@"; }
 
 # The ConfigMap of the release, and what the release switches.
