@@ -18,7 +18,7 @@ pub(crate) fn command(release: &Release<'_>, arguments: &[&str]) -> Result<Comma
     let program = env::current_exe().context("this program")?.with_file_name("kubectl-maintenance");
     ensure!(
         program.is_file(),
-        "there is no {}: `cargo build --release --package kubectl-maintenance` makes it",
+        "there is no {}: `cargo build --package kubectl-maintenance` makes it",
         program.display()
     );
     let mut command = release.scene.cluster.program(program, None)?;
