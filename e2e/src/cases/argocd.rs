@@ -1,5 +1,5 @@
 //! On a real Argo CD: Applications from Git repositories on this machine, toggled by commits, by hand and by a parameter.
-//! That of an application of its own is the one of `examples/argocd`.
+//! That of the standby shape is the one of `examples/argocd`.
 
 use std::env;
 use std::fs;
@@ -10,34 +10,35 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 use tokio::time::sleep;
 
-use crate::cluster::{Failure, Helm, Outcome, Output, all, run as run_program, wait_for};
-use crate::ensure;
-use crate::front::Way;
-use crate::recorder::Mode;
+use crate::cluster::Helm;
+use crate::http::Mode;
+use crate::plugin;
+use crate::programs::{Output, all, run as run_program, wait_for};
 use crate::release::{PATCH, Release};
-use crate::report::{Outside, Scene};
+use crate::scene::{Outside, Scene};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 
 const SYNC: Duration = Duration::from_secs(150);
 
-pub(crate) async fn run(scene: &Scene) -> Outcome<()> {
+pub(crate) async fn run(scene: &Scene) -> Result<()> {
     let told = |name| env::var(name).unwrap_or_default();
     if let Some(why) = why_not(&told("E2E_ARGOCD"), &told("ARGOCD_SERVER"))? {
         scene.not_run(&why);
         return Ok(());
     }
-    let (own, demo) = tokio::join!(own_application(scene), demo(scene));
-    all([own, demo])
+    let (tiers, standby) = tokio::join!(tiers(scene), standby(scene));
+    all([tiers.context("tiers"), standby.context("standby")])
 }
 
 /// Why the case is not run, if whoever started it says so; without an Argo CD and without that word it fails.
-fn why_not(told: &str, server: &str) -> Outcome<Option<String>> {
+fn why_not(told: &str, server: &str) -> Result<Option<String>> {
     match (told, server) {
         ("none", _) => Ok(Some("E2E_ARGOCD=none: no Argo CD here can read this machine's files".to_owned())),
-        ("", "") => Err(Failure(
-            "could not run: ARGOCD_SERVER is not set. `ci/airgap/argocd up` starts an Argo CD on this machine; E2E_ARGOCD=none says that there is to be none".to_owned(),
-        )),
+        ("", "") => bail!(
+            "could not run: ARGOCD_SERVER is not set. `ci/airgap/argocd up` starts an Argo CD on this machine; E2E_ARGOCD=none says that there is to be none"
+        ),
         ("", _) => Ok(None),
-        _ => Err(Failure(format!("invalid E2E_ARGOCD \"{told}\": expected none, or unset"))),
+        _ => bail!("invalid E2E_ARGOCD \"{told}\": expected none, or unset"),
     }
 }
 
@@ -53,44 +54,43 @@ struct App<'a> {
 /// A work tree; the bare repository is beside it.
 struct Tree(PathBuf);
 
-/// In front of an application that is there already: everything that moves its Ingress is Argo CD's.
-async fn own_application(scene: &Scene) -> Outcome<()> {
-    let mut release = Release::prepare(scene, "front", Helm::V4).await?;
-    release.apply_application(true).await?;
+/// The standby shape, by the Application of `examples/argocd`: the front Service is Argo CD's, the Ingresses are not.
+async fn standby(scene: &Scene) -> Result<()> {
+    let mut release = Release::prepare_front(scene, "standby", Helm::V4, &["shop"]).await?;
     release.name = "shop-front".to_owned();
     release.fullname = release.name.clone();
-    release.way = Some(Way::Ingress);
+    release.apply_ingress("shop", release.user_host(), "shop-front").await?;
+    release.apply("admin-ingress", &[("HOST", &release.admin_host), ("SERVICE", "shop")]).await?;
     let app = App::of_example(release).await?;
     toggled(&app).await
 }
 
-async fn toggled(app: &App<'_>) -> Outcome<()> {
+async fn toggled(app: &App<'_>) -> Result<()> {
     let release = &app.release;
     release.await_users(Mode::Normal, Duration::from_secs(30)).await?;
-    let recorder = release.record_application();
+    let recorder = release.record();
     release.scene.figure("examples/argocd, with the repositories of this machine: Synced and Healthy");
 
     app.commit(&app.example_values(Mode::Maintenance)?).await?;
     app.synced(Mode::Maintenance).await?;
     release.scene.figure("toggled by a commit of one line: Synced and Healthy in maintenance");
 
-    // By hand: the script stops, and who patches all the same is taken back.
-    stops(&app.script("disable", &[]).await?.refusal()?)?;
-    release.users_see(Mode::Maintenance).await?;
-    let name = format!("{}-user", release.fullname);
-    let ingress = release.get(&["ingress", &name]).await?;
-    let patch = ingress["metadata"]["annotations"]["maintenance-mode/to-normal"].as_str().unwrap_or_default();
-    let before = ingress["metadata"]["generation"].as_i64().unwrap_or_default();
-    release.kubectl(&["patch", "ingress", &name, "--type", "merge", "--patch", patch]).await?;
-    wait_for("self-heal to take the patch back", Duration::from_secs(60), async || {
-        let ingress = release.get(&["ingress", &name]).await?;
-        let generation = ingress["metadata"]["generation"].as_i64().unwrap_or_default();
-        let backend = &ingress["spec"]["rules"][0]["http"]["paths"][0]["backend"]["service"]["name"];
-        Ok((generation >= before + 2 && *backend == *name).then_some(()))
+    // By hand: the plugin stops, and who goes on all the same is taken back.
+    stops(&plugin::plugin(release, &["off"]).await?.status(1)?)?;
+    release.fronts_are(Mode::Maintenance).await?;
+    let before = release.version("service/shop-front").await?;
+    // Whether it sees the endpoints in the new mode before self-heal comes is chance.
+    let forced = plugin::plugin(release, &["off", "--force", "--timeout", "5s"]).await?.text();
+    wait_for("self-heal to take the forced change back", Duration::from_secs(60), async || {
+        let changed = release.version("service/shop-front").await? != before;
+        Ok((changed && release.fronts_are(Mode::Maintenance).await.is_ok()).then_some(()))
     })
-    .await?;
+    .await
+    .context(forced)?;
     app.synced(Mode::Maintenance).await?;
-    release.scene.figure("by hand where Git has the value: the script stops, and self-heal takes a patch back");
+    release
+        .scene
+        .figure("by hand where Git has the value: the plugin stops, and self-heal takes back what --force does");
 
     // By a parameter, which outranks Git until it is unset. Of several sources it must be told which.
     let source = ["--source-position", "1"];
@@ -110,25 +110,25 @@ async fn toggled(app: &App<'_>) -> Outcome<()> {
 
     app.commit(&app.example_values(Mode::Normal)?).await?;
     app.synced(Mode::Normal).await?;
-    release.scene.figure(format!("in front of an application: {}", recorder.finish()?));
+    release.scene.figure(format!("standby, toggled by commits, by hand and by parameter: {}", recorder.finish()?));
     Ok(())
 }
 
-/// The chart's own application: the key in the ConfigMap is nobody's where the value is unset.
-async fn demo(scene: &Scene) -> Outcome<()> {
-    let release = Release::prepare(scene, "demo", Helm::V4).await?;
-    let app = App::of_demo(release).await?;
+/// The tiers: the key in the ConfigMap is nobody's where the value is unset.
+async fn tiers(scene: &Scene) -> Result<()> {
+    let release = Release::prepare(scene, "tiers", Helm::V4).await?;
+    let app = App::of_tiers(release).await?;
     patched(&app).await?;
     withdrawn(&app).await
 }
 
-async fn patched(app: &App<'_>) -> Outcome<()> {
+async fn patched(app: &App<'_>) -> Result<()> {
     let release = &app.release;
     release.await_users(Mode::Normal, Duration::from_secs(30)).await?;
     release.two_user_pods().await?;
     let recorder = release.record();
-    for (script, mode) in [("enable", Mode::Maintenance), ("disable", Mode::Normal), ("enable", Mode::Maintenance)] {
-        app.script(script, &[]).await?.success()?;
+    for mode in [Mode::Maintenance, Mode::Normal, Mode::Maintenance] {
+        plugin::switch(release, mode).await?.success()?;
         app.synced(mode).await?;
     }
     // Self-heal would have come long before.
@@ -136,40 +136,40 @@ async fn patched(app: &App<'_>) -> Outcome<()> {
     release.users_see(Mode::Maintenance).await?;
     release.scene.figure("by hand where Git has no value: the patch survives, Synced and Healthy in maintenance");
 
-    app.commit(&app.demo_values(&json!({ "enabled": true }))).await?;
+    app.commit(&app.tiers_values(&json!({ "enabled": true }))).await?;
     app.synced(Mode::Maintenance).await?;
-    app.commit(&app.demo_values(&json!({ "enabled": false }))).await?;
+    app.commit(&app.tiers_values(&json!({ "enabled": false }))).await?;
     app.synced(Mode::Normal).await?;
 
     // By hand where Git has the value.
-    stops(&app.script("enable", &[]).await?.refusal()?)?;
+    stops(&plugin::plugin(release, &["on"]).await?.status(1)?)?;
     let key = release.patched().await?;
     ensure!(
         key.as_deref() == Some("false"),
-        "the script that stopped should have changed nothing, but the key is {key:?}"
+        "the plugin that stopped should have changed nothing, but the key is {key:?}"
     );
-    let before = release.version().await?;
+    let configmap = format!("configmap/{}", release.configmap);
+    let before = release.version(&configmap).await?;
     // Whether it sees the pods in the new mode before self-heal comes is chance.
-    let forced = app.script("enable", &["--force", "--timeout", "5"]).await?;
-    let lines = forced.text();
-    ensure!(lines.contains("forced: ") && lines.contains("patched"), "--force should go on and patch, but: {lines}");
+    let forced = plugin::plugin(release, &["on", "--force", "--timeout", "5s"]).await?.text();
     wait_for("self-heal to take the forced change back", Duration::from_secs(60), async || {
-        let changed = release.version().await? != before;
+        let changed = release.version(&configmap).await? != before;
         Ok((changed && release.patched().await?.as_deref() == Some("false")).then_some(()))
     })
-    .await?;
+    .await
+    .context(forced)?;
     app.synced(Mode::Normal).await?;
-    release.scene.figure(
-        "by hand where Git has the value, the demo's own application: the script stops, and self-heal takes back what --force does",
-    );
-    release.scene.figure(format!("the demo, toggled by commits and by hand: {}", recorder.finish()?));
+    release
+        .scene
+        .figure("tiers, by hand where Git has the value: the plugin stops, and self-heal takes back what --force does");
+    release.scene.figure(format!("tiers, toggled by commits and by hand: {}", recorder.finish()?));
     Ok(())
 }
 
 /// `maintenance.endpoints=withdrawn`: what Argo CD makes of pods that are not ready on purpose.
-async fn withdrawn(app: &App<'_>) -> Outcome<()> {
+async fn withdrawn(app: &App<'_>) -> Result<()> {
     let release = &app.release;
-    let values = |on: bool| app.demo_values(&json!({ "enabled": on, "endpoints": "withdrawn", "rollout": "live" }));
+    let values = |on: bool| app.tiers_values(&json!({ "enabled": on, "endpoints": "withdrawn", "rollout": "live" }));
     // In normal mode first: a rollout in maintenance would never end.
     app.commit(&values(false)).await?;
     app.synced(Mode::Normal).await?;
@@ -190,7 +190,7 @@ async fn withdrawn(app: &App<'_>) -> Outcome<()> {
         Ok((told && reply.status == 503 && !reply.has_marker()).then_some(()))
     })
     .await;
-    seen.map_err(|Failure(why)| Failure(format!("withdrawn: {why}; last: {last}")))?;
+    seen.with_context(|| format!("withdrawn: last: {last}"))?;
     let mut healths = vec!["Progressing".to_owned()];
     for _ in 0..20 {
         sleep(Duration::from_secs(2)).await;
@@ -204,11 +204,11 @@ async fn withdrawn(app: &App<'_>) -> Outcome<()> {
     Ok(())
 }
 
-/// Fails unless the script has stopped before Argo CD.
-fn stops(message: &str) -> Outcome<()> {
+/// Fails unless the plugin has stopped before Argo CD.
+fn stops(message: &str) -> Result<()> {
     ensure!(
-        message.contains("is Argo CD's") && message.contains("--force goes on all the same"),
-        "the script should stop before Argo CD: {message}"
+        message.contains("Argo CD") && message.contains("--force"),
+        "the plugin should stop before Argo CD: {message}"
     );
     Ok(())
 }
@@ -217,17 +217,16 @@ fn stops(message: &str) -> Outcome<()> {
 
 impl<'a> App<'a> {
     /// The Application of `examples/argocd` and its values, each from a repository of its own.
-    async fn of_example(release: Release<'a>) -> Outcome<Self> {
+    async fn of_example(release: Release<'a>) -> Result<Self> {
         let trees = vec![Tree::of_chart(&release).await?, Tree::new(&release, "deploy").await?];
         let app = Self { release, trees, file: "shop/maintenance.yaml" };
         let example = app.example("application.yaml").to_string_lossy().into_owned();
         let convert = ["create", "--dry-run=client", "--filename", &example, "-o", "json"];
         let text = app.release.scene.cluster.kubectl(&convert).await?;
-        let mut application: Value =
-            serde_json::from_str(&text).map_err(|error| Failure(format!("{example}: {error}")))?;
+        let mut application: Value = serde_json::from_str(&text).with_context(|| example.clone())?;
         let sources = application["spec"]["sources"].as_array_mut().map(Vec::as_mut_slice);
         let Some([chart, values]) = sources else {
-            return Err(Failure(format!("{example} should have two sources, the chart and the values")));
+            return Err(anyhow!("{example} should have two sources, the chart and the values"));
         };
         for (source, tree) in [chart, values].into_iter().zip(&app.trees) {
             source["repoURL"] = tree.url().into();
@@ -238,7 +237,7 @@ impl<'a> App<'a> {
     }
 
     /// The demo's own application, with the values beside the chart.
-    async fn of_demo(release: Release<'a>) -> Outcome<Self> {
+    async fn of_tiers(release: Release<'a>) -> Result<Self> {
         let app = Self { trees: vec![Tree::of_chart(&release).await?], release, file: "values.yaml" };
         let application = json!({
             "apiVersion": "argoproj.io/v1alpha1",
@@ -256,17 +255,17 @@ impl<'a> App<'a> {
                 "syncPolicy": { "automated": { "prune": true, "selfHeal": true } },
             },
         });
-        app.start(application, &app.demo_values(&json!({}))).await?;
+        app.start(application, &app.tiers_values(&json!({}))).await?;
         Ok(app)
     }
 
     /// Gives the Application the names of this case and waits until it is in the cluster.
-    async fn start(&self, mut application: Value, values: &str) -> Outcome<()> {
+    async fn start(&self, mut application: Value, values: &str) -> Result<()> {
         self.commit(values).await?;
         application["metadata"]["name"] = self.application_name().into();
         application["spec"]["destination"]["namespace"] = self.release.namespace.clone().into();
         self.release.scene.makes(Outside::Application(self.application_name().to_owned()));
-        self.release.apply(&application).await?;
+        self.release.scene.cluster.apply("argocd", &application.to_string()).await?;
         self.synced(Mode::Normal).await
     }
 
@@ -278,25 +277,24 @@ impl<'a> App<'a> {
         self.release.scene.cluster.repository.join("examples/argocd").join(name)
     }
 
-    /// The values of `examples/argocd`, with the hosts and the image of this run and the toggle in that mode.
-    fn example_values(&self, mode: Mode) -> Outcome<String> {
+    /// The values of `examples/argocd`, with the host and the image of this run and the toggle in that mode.
+    fn example_values(&self, mode: Mode) -> Result<String> {
         let path = self.example("maintenance.yaml");
-        let text = fs::read_to_string(&path).map_err(|error| Failure(format!("{}: {error}", path.display())))?;
-        let (user, admin) = (&self.release.user_host, &self.release.admin_host);
+        let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
         let (repository, tag) = self.release.scene.cluster.image_parts();
         let image = format!("image: {{repository: {repository}, tag: {tag}}}\n");
-        Ok(example_values(&text, user, admin, mode)? + &image)
+        Ok(example_values(&text, &self.release.namespace, mode)? + &image)
     }
 
     /// The demo's values. JSON is YAML.
-    fn demo_values(&self, maintenance: &Value) -> String {
+    fn tiers_values(&self, maintenance: &Value) -> String {
         let (repository, tag) = self.release.scene.cluster.image_parts();
         let values = json!({
             "image": { "repository": repository, "tag": tag },
             "maintenance": maintenance,
             "expose": {
                 "type": "ingress",
-                "user": { "host": self.release.user_host },
+                "user": { "host": self.release.user_host() },
                 "admin": { "host": self.release.admin_host },
             },
         });
@@ -304,28 +302,28 @@ impl<'a> App<'a> {
     }
 
     /// Commits these values and pushes them.
-    async fn commit(&self, values: &str) -> Outcome<()> {
-        let tree = self.trees.last().ok_or_else(|| Failure("the Application follows no repository".to_owned()))?;
+    async fn commit(&self, values: &str) -> Result<()> {
+        let tree = self.trees.last().context("the Application follows no repository")?;
         tree.commit(self.file, values).await
     }
 
-    async fn refresh(&self) -> Outcome<()> {
+    async fn refresh(&self) -> Result<()> {
         let mark = "argocd.argoproj.io/refresh=normal";
         let annotate =
             ["--namespace", "argocd", "annotate", "application", self.application_name(), mark, "--overwrite"];
         self.release.scene.cluster.kubectl(&annotate).await.map(drop)
     }
 
-    async fn application(&self) -> Outcome<Value> {
+    async fn application(&self) -> Result<Value> {
         self.release.scene.cluster.get(&["--namespace", "argocd", "application", self.application_name()]).await
     }
 
-    async fn status(&self) -> Outcome<Value> {
+    async fn status(&self) -> Result<Value> {
         Ok(self.application().await?["status"].take())
     }
 
     /// Waits until the last commit is synced and all is Healthy, and users see that mode.
-    async fn synced(&self, mode: Mode) -> Outcome<()> {
+    async fn synced(&self, mode: Mode) -> Result<()> {
         let mut commits = Vec::new();
         for tree in &self.trees {
             commits.push(tree.head().await?);
@@ -347,24 +345,13 @@ impl<'a> App<'a> {
             Ok((looked && good && seen == Some(mode)).then_some(()))
         })
         .await;
-        waited.map_err(|Failure(why)| Failure(format!("{why}; last: {last}")))?;
+        waited.with_context(|| format!("last: {last}"))?;
         self.release.await_users(mode, Duration::from_secs(20)).await
     }
 
-    async fn argocd(&self, arguments: &[&str]) -> Outcome<Output> {
+    async fn argocd(&self, arguments: &[&str]) -> Result<Output> {
         let mut command = self.release.scene.cluster.program("argocd", None)?;
         run_program(command.args(arguments), Duration::from_secs(30)).await
-    }
-
-    /// An operator's script, `enable` or `disable`, at the front door of this run.
-    async fn script(&self, which: &str, flags: &[&str]) -> Outcome<Output> {
-        let release = &self.release;
-        let cluster = &release.scene.cluster;
-        let url = format!("http://{}/", cluster.ingress);
-        let script = cluster.repository.join(format!("scripts/{which}-maintenance.sh"));
-        let mut script = cluster.program(script, None)?;
-        script.args(["-n", &release.namespace, "-r", &release.name, "--url", &url, "--host", &release.user_host]);
-        run_program(script.args(flags), Duration::from_secs(130)).await
     }
 }
 
@@ -372,16 +359,16 @@ impl<'a> App<'a> {
 
 impl Tree {
     /// An empty repository of the run's, on the branch `main`.
-    async fn new(release: &Release<'_>, part: &str) -> Outcome<Self> {
+    async fn new(release: &Release<'_>, part: &str) -> Result<Self> {
         let tree = Self(release.scene.cluster.scratch.join(format!("{}-{part}", release.namespace)));
-        fs::create_dir(&tree.0).map_err(|error| Failure(format!("{}: {error}", tree.0.display())))?;
+        fs::create_dir(&tree.0).with_context(|| tree.0.display().to_string())?;
         tree.git(&["init", "--quiet", "--bare", "--initial-branch=main", &tree.bare()]).await?;
         tree.git(&["init", "--quiet", "--initial-branch=main"]).await?;
         Ok(tree)
     }
 
     /// One that has this repository's chart.
-    async fn of_chart(release: &Release<'_>) -> Outcome<Self> {
+    async fn of_chart(release: &Release<'_>) -> Result<Self> {
         let tree = Self::new(release, "chart").await?;
         let chart = release.scene.cluster.repository.join("chart");
         let mut copy = Command::new("cp");
@@ -398,32 +385,32 @@ impl Tree {
         format!("file://{}", self.bare())
     }
 
-    async fn head(&self) -> Outcome<String> {
+    async fn head(&self) -> Result<String> {
         Ok(self.git(&["rev-parse", "HEAD"]).await?.trim().to_owned())
     }
 
     /// Writes a file, commits and pushes it.
-    async fn commit(&self, file: &str, text: &str) -> Outcome<()> {
+    async fn commit(&self, file: &str, text: &str) -> Result<()> {
         let path = self.0.join(file);
         path.parent()
             .map_or(Ok(()), fs::create_dir_all)
             .and_then(|()| fs::write(&path, text))
-            .map_err(|error| Failure(format!("{}: {error}", path.display())))?;
+            .with_context(|| path.display().to_string())?;
         self.push(&format!("Change {file}")).await
     }
 
-    async fn push(&self, message: &str) -> Outcome<()> {
+    async fn push(&self, message: &str) -> Result<()> {
         self.git(&["add", "--all"]).await?;
         self.git(&["commit", "--quiet", "--message", message]).await?;
         self.git(&["push", "--quiet", &self.bare(), "main"]).await.map(drop)
     }
 
-    async fn git(&self, arguments: &[&str]) -> Outcome<String> {
+    async fn git(&self, arguments: &[&str]) -> Result<String> {
         git(&self.0, arguments).await
     }
 }
 
-async fn git(tree: &Path, arguments: &[&str]) -> Outcome<String> {
+async fn git(tree: &Path, arguments: &[&str]) -> Result<String> {
     let mut command = Command::new("git");
     command.current_dir(tree).args(["-c", "user.name=e2e", "-c", "user.email=e2e@example.org"]).args(arguments);
     run_program(&mut command, Duration::from_secs(30)).await?.success()
@@ -437,16 +424,14 @@ fn revisions(sync: &Value) -> Vec<&str> {
     }
 }
 
-/// The example's text for other hosts, and with its one line toggled.
-fn example_values(text: &str, user: &str, admin: &str, mode: Mode) -> Outcome<String> {
-    let off = "enabled: false # the toggle\n";
-    let (users, admins) = ("{host: shop.example.org}", "{host: office.shop.example.org, ");
-    for part in [off, users, admins] {
+/// The example's text for another host of the page, and with its one line toggled.
+fn example_values(text: &str, namespace: &str, mode: Mode) -> Result<String> {
+    let (off, host) = ("enabled: false # the toggle\n", "host: maintenance.shop.example.org\n");
+    for part in [off, host] {
         ensure!(text.contains(part), "examples/argocd/maintenance.yaml should have \"{}\"", part.trim());
     }
-    let on = format!("enabled: {} # the toggle\n", mode == Mode::Maintenance);
-    let text = text.replace(users, &format!("{{host: {user}}}")).replace(admins, &format!("{{host: {admin}, "));
-    Ok(text.replace(off, &on))
+    let on = format!("enabled: {} # the toggle\n", mode.value());
+    Ok(text.replace(host, &format!("host: {namespace}-page.test\n")).replace(off, &on))
 }
 
 #[cfg(test)]
@@ -470,10 +455,9 @@ mod tests {
     #[test]
     fn the_example_has_what_is_replaced() {
         let text = include_str!("../../../examples/argocd/maintenance.yaml");
-        let values = example_values(text, "users.test", "admins.test", Mode::Maintenance).unwrap();
+        let values = example_values(text, "e2e", Mode::Maintenance).unwrap();
         assert!(values.contains("enabled: true # the toggle"));
-        assert!(values.contains("user: {host: users.test}"));
-        assert!(values.contains("admin: {host: admins.test, path: /}"));
-        assert!(example_values("nothing", "a", "b", Mode::Normal).is_err());
+        assert!(values.contains("host: e2e-page.test"));
+        assert!(example_values("nothing", "e2e", Mode::Normal).is_err());
     }
 }
