@@ -1,0 +1,256 @@
+//! The command line.
+
+use std::time::Duration;
+
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, Parser, Subcommand, ValueEnum};
+use jiff::{SignedDuration, Timestamp};
+
+/// The exit status of misuse.
+pub const MISUSE: u8 = 64;
+
+/// Puts a release of the chart maintenance-mode into maintenance and back, and returns when that is in force.
+///
+/// It uses the kubectl on PATH, else oc; the environment variable KUBECTL names another. kubectl's global flags, such as
+/// --context and --as, are passed on to it.
+///
+/// The exit status is 0 where all is as it should be, 1 where it is not, 64 for misuse, and 130 after Ctrl-C.
+#[derive(Debug, Parser)]
+#[command(name = "kubectl-maintenance", bin_name = "kubectl maintenance", version, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: What,
+    /// kubectl's own global flags.
+    #[command(flatten)]
+    pub passed_on: PassedOn,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum What {
+    /// Tells the mode of each release, since when and why, and whether all agrees; changes nothing
+    Status(Status),
+    /// Puts releases into maintenance: their users get the page
+    On(On),
+    /// Ends the maintenance of releases: their users get the application
+    Off(Off),
+}
+
+/// Arguments of `status`.
+#[derive(Args, Debug)]
+pub struct Status {
+    /// The releases; default: all
+    #[arg(value_name = "RELEASE")]
+    pub releases: Vec<String>,
+    /// Where to look.
+    #[command(flatten)]
+    pub place: Place,
+    /// Every namespace
+    #[arg(short = 'A', long, conflicts_with = "namespace")]
+    pub all_namespaces: bool,
+    /// Releases with these labels alone
+    #[arg(short = 'l', long, value_name = "SELECTOR")]
+    pub selector: Option<String>,
+    /// Which URLs to ask.
+    #[command(flatten)]
+    pub doors: Doors,
+    /// A table for people, or JSON for programs
+    #[arg(short = 'o', long, value_enum, value_name = "FORMAT", default_value = "table")]
+    pub output: Format,
+    /// Print each command of kubectl
+    #[arg(short = 'v', long)]
+    pub verbose: bool,
+}
+
+/// Arguments of `on`.
+#[derive(Args, Debug)]
+pub struct On {
+    /// What `on` and `off` share.
+    #[command(flatten)]
+    pub switch: Switch,
+    /// When it is planned to end, in RFC 3339 with a zone: 2026-12-02T07:00:00+01:00
+    #[arg(long, value_name = "TIME", value_parser = time, conflicts_with = "lasts")]
+    pub until: Option<Timestamp>,
+    /// How long it is planned to take from now: 2h, 90m
+    #[arg(id = "lasts", long = "for", value_name = "DURATION", value_parser = duration)]
+    pub lasts: Option<Duration>,
+    /// What the page says
+    #[arg(long, value_name = "TEXT")]
+    pub message: Option<String>,
+    /// Why; `status` tells it, the page does not
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+}
+
+/// Arguments of `off`.
+#[derive(Args, Debug)]
+pub struct Off {
+    /// What `on` and `off` share.
+    #[command(flatten)]
+    pub switch: Switch,
+    /// Ask this URL of the application first, and go on only where it answers below 500
+    #[arg(long, value_name = "URL", value_parser = url)]
+    pub check: Option<String>,
+}
+
+/// What `on` and `off` share.
+#[derive(Args, Debug)]
+pub struct Switch {
+    /// The releases; default: the only one in the namespace
+    #[arg(value_name = "RELEASE")]
+    pub releases: Vec<String>,
+    /// Where to look.
+    #[command(flatten)]
+    pub place: Place,
+    /// Which URLs to ask.
+    #[command(flatten)]
+    pub doors: Doors,
+    /// How long to wait until it is in force
+    #[arg(long, value_name = "DURATION", default_value = "120s", value_parser = duration)]
+    pub timeout: Duration,
+    /// Return when it is in force; with =false, when it is changed
+    #[arg(long, value_name = "BOOL", default_value_t = true, default_missing_value = "true", num_args = 0..=1, require_equals = true, action = ArgAction::Set)]
+    pub wait: bool,
+    /// Check everything, print each change as a command, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Go on where it would be refused: Argo CD or Flux takes the change back, no page pod is Ready, the application does not answer
+    #[arg(long)]
+    pub force: bool,
+    /// No progress
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// Print each command of kubectl
+    #[arg(short = 'v', long)]
+    pub verbose: bool,
+    /// A line for people, or JSON for programs
+    #[arg(short = 'o', long, value_enum, value_name = "FORMAT", default_value = "table")]
+    pub output: Format,
+}
+
+/// Where to look.
+#[derive(Args, Debug)]
+pub struct Place {
+    /// The namespace; default: that of kubectl's context
+    #[arg(short, long, value_name = "NS")]
+    pub namespace: Option<String>,
+}
+
+/// Which URLs to ask, beside the hosts of the entries that lead to what is switched.
+#[derive(Args, Debug)]
+pub struct Doors {
+    /// A front door that must answer, instead of those that the entries name
+    #[arg(long = "url", value_name = "URL", value_parser = url)]
+    pub urls: Vec<String>,
+    /// The host to ask each --url for, as Host and as SNI
+    #[arg(long, requires = "urls")]
+    pub host: Option<String>,
+}
+
+/// How results are printed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    Table,
+    /// For programs.
+    Json,
+}
+
+/// kubectl's global flags, as they were given: passed on to every call of kubectl. `-v` is ours, and `--namespace` is
+/// told with what is asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PassedOn(pub Vec<String>);
+
+/// Those with a value. The first ones are in the short help.
+const WITH_VALUE: [(&str, &str, &str); 23] = [
+    ("context", "NAME", "The context of the kubeconfig"),
+    ("kubeconfig", "FILE", "The kubeconfig"),
+    ("as", "USER", "The user to impersonate"),
+    ("as-group", "GROUP", "A group to impersonate"),
+    ("token", "TOKEN", "The bearer token"),
+    ("server", "URL", "The API server"),
+    ("request-timeout", "DURATION", "How long one request may take"),
+    ("as-uid", "UID", ""),
+    ("as-user-extra", "KEY=VALUE", ""),
+    ("cache-dir", "FOLDER", ""),
+    ("certificate-authority", "FILE", ""),
+    ("client-certificate", "FILE", ""),
+    ("client-key", "FILE", ""),
+    ("cluster", "NAME", ""),
+    ("kuberc", "FILE", ""),
+    ("log-flush-frequency", "DURATION", ""),
+    ("password", "PASSWORD", ""),
+    ("profile", "NAME", ""),
+    ("profile-output", "FILE", ""),
+    ("tls-server-name", "NAME", ""),
+    ("user", "NAME", ""),
+    ("username", "NAME", ""),
+    ("vmodule", "PATTERNS", ""),
+];
+
+/// Those that are on or off.
+const ON_OR_OFF: [&str; 4] =
+    ["disable-compression", "insecure-skip-tls-verify", "match-server-version", "warnings-as-errors"];
+
+// === impl PassedOn ===
+
+impl Args for PassedOn {
+    fn augment_args(command: Command) -> Command {
+        let with_value = WITH_VALUE.iter().map(|(name, value, help)| {
+            let flag = Arg::new(name).long(name).value_name(value).help(help).action(ArgAction::Append);
+            let flag = if *name == "server" { flag.short('s') } else { flag };
+            flag.hide_short_help(help.is_empty())
+        });
+        let on_or_off = ON_OR_OFF.iter().map(|name| {
+            let flag = Arg::new(name).long(name).value_name("BOOL").action(ArgAction::Append);
+            flag.num_args(0..=1).require_equals(true).default_missing_value("true").hide_short_help(true)
+        });
+        command
+            .args(with_value.chain(on_or_off).map(|flag| flag.global(true).help_heading("Flags of kubectl, passed on")))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for PassedOn {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let mut passed_on = Self::default();
+        passed_on.update_from_arg_matches(matches)?;
+        Ok(passed_on)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        self.0.clear();
+        for name in WITH_VALUE.iter().map(|flag| flag.0).chain(ON_OR_OFF) {
+            for value in matches.get_many::<String>(name).into_iter().flatten() {
+                self.0.push(format!("--{name}={value}"));
+            }
+        }
+        Ok(())
+    }
+}
+
+// === values ===
+
+fn time(text: &str) -> Result<Timestamp, String> {
+    text.parse().map_err(|_| "expected a time in RFC 3339 with a zone, such as 2026-12-02T07:00:00+01:00".to_owned())
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let expected = || "expected a duration such as 120s, 90m or 2h".to_owned();
+    let parsed = match text.parse::<u32>() {
+        Ok(seconds) => SignedDuration::from_secs(seconds.into()),
+        Err(_) => text.parse().map_err(|_| expected())?,
+    };
+    Duration::try_from(parsed).map_err(|_| expected())
+}
+
+fn url(text: &str) -> Result<String, String> {
+    let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    match rest {
+        Some(rest) if !rest.is_empty() => Ok(text.to_owned()),
+        _ => Err("expected an address that begins with http:// or https://".to_owned()),
+    }
+}

@@ -1,0 +1,13 @@
+//! The front doors of what is switched: which there are, and what they answer.
+//!
+//! | module | what it says |
+//! | --- | --- |
+//! | [`find`] | which hosts lead to what is switched |
+//! | [`ask`] | asking one until it answers in the wanted mode |
+//! | `request` | one request over a connection of its own |
+
+pub mod ask;
+pub mod find;
+mod request;
+#[cfg(test)]
+mod testing;

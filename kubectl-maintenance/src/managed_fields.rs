@@ -1,0 +1,127 @@
+//! `metadata.managedFields`: who wrote which field. What we took with a patch is given back with `off`; otherwise Helm 4
+//! meets a conflict of ours at the next upgrade, or leaves stale fields behind.
+
+use serde_json::{Map, Value, json};
+
+use crate::object::{list, text};
+
+/// The name under which we write.
+pub const MANAGER: &str = "kubectl-maintenance";
+
+/// managedFields as they should be once we no longer want to own anything: those of now without ours, and what of ours
+/// others had in `before` given back to them. Others may have written meanwhile, so `before` itself would be wrong.
+#[must_use]
+pub fn given_back(now: &Value, before: &Value) -> Value {
+    let ours = |entry: &&Value| text(entry, "/manager") == MANAGER;
+    let mut entries: Vec<Value> = list(now, "").filter(|entry| !ours(entry)).cloned().collect();
+    let taken = list(now, "").filter(ours).fold(json!({}), |taken, entry| union(&taken, &entry["fieldsV1"]));
+    for was in list(before, "").filter(|entry| !ours(entry)) {
+        let back = intersection(&was["fieldsV1"], &taken);
+        if back == json!({}) {
+            continue;
+        }
+        match entries.iter_mut().find(|entry| same_writer(entry, was)) {
+            Some(entry) => entry["fieldsV1"] = union(&entry["fieldsV1"], &back),
+            None => entries.push({
+                let mut entry = was.clone();
+                entry["fieldsV1"] = back;
+                entry
+            }),
+        }
+    }
+    entries.into()
+}
+
+/// Who holds a field, such as `["data", "MAINTENANCE_MODE"]`: managers and their operations (Apply or Update).
+pub fn holders<'f>(managed_fields: &'f Value, field: &[&str]) -> impl Iterator<Item = (&'f str, &'f str)> {
+    let at: String = field.iter().map(|name| format!("/f:{}", name.replace('~', "~0").replace('/', "~1"))).collect();
+    list(managed_fields, "")
+        .filter(move |entry| entry["fieldsV1"].pointer(&at).is_some())
+        .map(|entry| (text(entry, "/manager"), text(entry, "/operation")))
+}
+
+fn same_writer(one: &Value, other: &Value) -> bool {
+    ["manager", "operation", "apiVersion", "subresource"].iter().all(|field| one.get(field) == other.get(field))
+}
+
+/// Fields that are in either. A field without fields below it is the whole of it.
+fn union(one: &Value, other: &Value) -> Value {
+    let (Some(one), Some(other)) = (one.as_object(), other.as_object()) else { return one.clone() };
+    let mut all = one.clone();
+    for (name, fields) in other {
+        let fields = all.get(name).map_or_else(|| fields.clone(), |ours| union(ours, fields));
+        all.insert(name.clone(), fields);
+    }
+    all.into()
+}
+
+/// Fields that are in both.
+fn intersection(one: &Value, other: &Value) -> Value {
+    let (Some(one), Some(other)) = (one.as_object(), other.as_object()) else { return json!({}) };
+    let mut both = Map::new();
+    for (name, fields) in one {
+        let Some(theirs) = other.get(name) else { continue };
+        let inner = intersection(fields, theirs);
+        let leaf = fields == &json!({}) || theirs == &json!({});
+        if leaf || inner != json!({}) {
+            both.insert(name.clone(), inner);
+        }
+    }
+    both.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(manager: &str, fields: Value) -> Value {
+        json!({"manager": manager, "operation": "Apply", "apiVersion": "v1", "time": "2026-01-01T00:00:00Z", "fieldsType": "FieldsV1", "fieldsV1": fields})
+    }
+
+    #[test]
+    fn what_we_took_is_given_back_exactly() {
+        let before = json!([entry("helm", json!({"f:data": {"f:A": {}, "f:MODE": {}}}))]);
+        let now =
+            json!([entry("helm", json!({"f:data": {"f:A": {}}})), entry(MANAGER, json!({"f:data": {"f:MODE": {}}})),]);
+        assert_eq!(given_back(&now, &before), before);
+    }
+
+    #[test]
+    fn a_writer_that_had_nothing_else_comes_back() {
+        let before = json!([entry("helm", json!({"f:spec": {"f:selector": {}}}))]);
+        let now = json!([entry(MANAGER, json!({"f:spec": {"f:selector": {}}}))]);
+        assert_eq!(given_back(&now, &before), before);
+    }
+
+    #[test]
+    fn what_others_wrote_meanwhile_stays_theirs() {
+        let before = json!([entry("helm", json!({"f:data": {"f:A": {}, "f:B": {}, "f:MODE": {}}}))]);
+        let now = json!([
+            entry("helm", json!({"f:data": {"f:A": {}, "f:C": {}}})),
+            entry("ann", json!({"f:data": {"f:B": {}}})),
+            entry(MANAGER, json!({"f:data": {"f:MODE": {}}})),
+        ]);
+        assert_eq!(
+            given_back(&now, &before),
+            json!([
+                entry("helm", json!({"f:data": {"f:A": {}, "f:C": {}, "f:MODE": {}}})),
+                entry("ann", json!({"f:data": {"f:B": {}}})),
+            ])
+        );
+    }
+
+    #[test]
+    fn what_nobody_had_is_nobodys() {
+        let now = json!([entry(MANAGER, json!({"f:data": {"f:MODE": {}}}))]);
+        assert_eq!(given_back(&now, &json!([])), json!([]));
+    }
+
+    #[test]
+    fn holders_are_found_by_field() {
+        let fields = json!([
+            entry("helm", json!({"f:data": {".": {}, "f:MODE": {}}})),
+            entry("ann", json!({"f:data": {"f:A": {}}}))
+        ]);
+        assert_eq!(holders(&fields, &["data", "MODE"]).collect::<Vec<_>>(), [("helm", "Apply")]);
+    }
+}

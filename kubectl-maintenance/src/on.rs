@@ -1,0 +1,131 @@
+//! `kubectl maintenance on`.
+
+use anyhow::{Result, bail};
+use jiff::{SignedDuration, Timestamp, Unit};
+
+use crate::cli::On;
+use crate::entries::Entries;
+use crate::failure::Misuse;
+use crate::object::query;
+use crate::pods::{Pod, Wanted, list_pods};
+use crate::release::{Kind, Mode, Release};
+use crate::session::Session;
+use crate::stamp::Stamp;
+use crate::switch::{Plan, carry_out, choose, refuse};
+use crate::{config, service, settings, who};
+
+/// Puts releases into maintenance. Whether it is in force.
+///
+/// # Errors
+/// Where it is refused, or failed.
+pub fn run(session: &Session<'_>, on: &On, now: Timestamp) -> Result<bool> {
+    let until = planned_end(on, now)?;
+    let releases = choose(session, &on.switch)?;
+    let by = who::user(session.kubectl)?;
+    let stamp = Stamp { since: seconds(now).to_string(), by, reason: on.reason.clone() };
+    let until_text = until.map(|until| until.to_string());
+    let mut texts = Vec::new();
+    texts.extend(until_text.as_deref().map(|until| (settings::UNTIL, until)));
+    texts.extend(on.message.as_deref().map(|message| (settings::MESSAGE, message)));
+    let mut plans = Vec::new();
+    for release in releases {
+        let pods = release.pods(session.kubectl)?;
+        let changes = match release.kind {
+            Kind::Config => vec![config::on(&release, &stamp, &texts)],
+            Kind::Service => {
+                check_page(session, on.switch.force, &release, &pods)?;
+                service::on(&release, &stamp, &texts)
+            }
+        };
+        let mut plan = Plan::new(session, &on.switch, release, Mode::Maintenance, changes, &pods)?;
+        // An empty text is that of the client's language.
+        let message = on.message.clone().filter(|message| !message.trim().is_empty());
+        let wanted = Wanted { mode: Some(Mode::Maintenance), until, message };
+        plan.pods = (plan.release.kind == Kind::Config || !texts.is_empty()).then_some(wanted);
+        if plan.release.kind == Kind::Service {
+            let notes = beside(session, &plan.release, &plan.entries)?;
+            plan.notes.extend(notes);
+            plan.notes.extend(open_connections(&plan));
+        }
+        plans.push(plan);
+    }
+    carry_out(session, &on.switch, Mode::Maintenance, &stamp.by, &plans)
+}
+
+/// The planned end, to the second.
+fn planned_end(on: &On, now: Timestamp) -> Result<Option<Timestamp>> {
+    let until = match (on.until, on.lasts) {
+        (Some(until), _) => Some(until),
+        (None, Some(lasts)) => Some(now.checked_add(SignedDuration::try_from(lasts)?)?),
+        (None, None) => None,
+    };
+    match until {
+        Some(until) if until <= now => {
+            Err(Misuse(format!("invalid --until \"{until}\": expected a time to come")).into())
+        }
+        until => Ok(until.map(seconds)),
+    }
+}
+
+fn seconds(time: Timestamp) -> Timestamp {
+    time.round(Unit::Second).unwrap_or(time)
+}
+
+/// Before users get the page: whether there is a pod that shows it.
+fn check_page(session: &Session<'_>, force: bool, release: &Release, pods: &[Pod]) -> Result<()> {
+    if release.fronts.is_empty() {
+        bail!(
+            "release {} has no front Service, so nothing can be switched: name one in frontServices. Nothing has changed",
+            release.name
+        );
+    }
+    if !pods.iter().any(|pod| pod.ready) {
+        let lacks = pods.iter().find_map(|pod| Some(format!("pod/{}: {}", pod.name, pod.lacks.as_ref()?)));
+        let because = lacks.map(|lacks| format!(" ({lacks})")).unwrap_or_default();
+        refuse(
+            session,
+            force,
+            &format!(
+                "no page pod of release {} is Ready{because}: users would get the router's own error",
+                release.name
+            ),
+        )?;
+    }
+    Ok(())
+}
+
+/// What people should know of the application that users leave.
+fn beside(session: &Session<'_>, release: &Release, entries: &Entries) -> Result<Vec<String>> {
+    let mut notes = Vec::new();
+    for front in &release.fronts {
+        let application = list_pods(session.kubectl, &release.namespace, &query(&front.normal))?;
+        if !application.iter().any(|pod| pod.ready) {
+            notes.push(format!("the application behind {} has no ready pod ({})", front.name(), query(&front.normal)));
+        }
+    }
+    let others = entries.others(session.kubectl, release)?;
+    let others: Vec<String> = others.into_iter().filter(|other| !other.excluded).map(|other| other.entry).collect();
+    if !others.is_empty() {
+        notes.push(format!("these entries still lead to the application: {}", others.join(", ")));
+    }
+    notes.push("callers inside the cluster, jobs and workers are not stopped".to_owned());
+    Ok(notes)
+}
+
+/// What open connections do, where kube-proxy made them.
+fn open_connections(plan: &Plan) -> Option<String> {
+    let unnamed = plan.doors.is_empty();
+    let behind: Vec<String> = plan
+        .release
+        .fronts
+        .iter()
+        .filter(|front| unnamed || front.on_nodes())
+        .map(|front| front.name().to_string())
+        .collect();
+    (!behind.is_empty()).then(|| {
+        format!(
+            "through a cluster IP, a node port or a load balancer before node ports ({}), connections that are open stay with the application until they end",
+            behind.join(", ")
+        )
+    })
+}

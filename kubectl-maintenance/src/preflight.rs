@@ -1,0 +1,113 @@
+//! What is checked before the first change: each patch by a dry run at the API server (rights, admission, validation,
+//! size), and the rights that no patch shows.
+
+use anyhow::{Result, bail};
+use serde_json::{Deserializer, Value, json};
+
+use crate::change::Change;
+use crate::object::{list, text};
+use crate::release::{Kind, Release};
+use crate::session::Session;
+use crate::undo::{patch, refused};
+
+/// A right in a namespace: `get pods/proxy`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Right {
+    namespace: String,
+    verb: &'static str,
+    group: &'static str,
+    resource: &'static str,
+    subresource: &'static str,
+}
+
+/// Sends each patch without its effect.
+///
+/// # Errors
+/// Where one would be refused.
+pub fn patches(session: &Session<'_>, changes: &[&Change]) -> Result<()> {
+    for change in changes {
+        let ran = patch(session, &change.object, &change.patch(), true)?;
+        if !ran.ok {
+            bail!("{}. Nothing has changed", refused(session, change, &ran)?);
+        }
+    }
+    Ok(())
+}
+
+/// Asks whether waiting for these releases is allowed.
+///
+/// # Errors
+/// Where it is not: one would have to leave in the middle.
+pub fn rights(session: &Session<'_>, releases: &[&Release]) -> Result<()> {
+    let wanted: Vec<Right> = releases.iter().flat_map(|release| needed(release)).collect();
+    let reviews: Vec<Value> = wanted.iter().map(Right::review).collect();
+    let reviews = json!({"apiVersion": "v1", "kind": "List", "items": reviews}).to_string();
+    let ran = session.kubectl.change(&["create", "-f", "-", "-o", "json"], &reviews)?;
+    if !ran.ok {
+        session.output.note(&format!("whether all rights are there cannot be asked: {}", ran.message()));
+        return Ok(());
+    }
+    // kubectl prints one object after the other, or a list of them.
+    let printed: Vec<Value> = Deserializer::from_str(&ran.stdout).into_iter().collect::<Result<_, _>>()?;
+    let answers = printed.iter().flat_map(|one| match text(one, "/kind") {
+        "List" => list(one, "/items").collect(),
+        _ => vec![one],
+    });
+    let denied =
+        answers.zip(&wanted).filter(|(answer, _)| answer.pointer("/status/allowed") == Some(&Value::Bool(false)));
+    let (slow, missing): (Vec<&Right>, Vec<&Right>) =
+        denied.map(|(_, right)| right).partition(|right| right.verb == "patch");
+    if let Some(right) = missing.first() {
+        let all = missing.iter().map(|right| right.to_string()).collect::<Vec<_>>().join(", ");
+        bail!(
+            "you may not {all} in namespace {}, without which nobody can tell when it is in force: rbac.toggle.subjects gives that right, and --wait=false does without. Nothing has changed",
+            right.namespace
+        );
+    }
+    if !slow.is_empty() {
+        session.output.note("you may not patch pods, so their kubelets look in their own time, which takes up to 90 s");
+    }
+    Ok(())
+}
+
+/// What waiting for a release takes.
+fn needed(release: &Release) -> Vec<Right> {
+    let right = |verb, group, resource, subresource| Right {
+        namespace: release.namespace.clone(),
+        verb,
+        group,
+        resource,
+        subresource,
+    };
+    let mut rights =
+        vec![right("list", "", "pods", ""), right("get", "", "pods", "proxy"), right("patch", "", "pods", "")];
+    if release.kind == Kind::Service {
+        rights.push(right("list", "discovery.k8s.io", "endpointslices", ""));
+    }
+    rights
+}
+
+// === impl Right ===
+
+impl Right {
+    fn review(&self) -> Value {
+        json!({
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": {
+                "namespace": self.namespace,
+                "verb": self.verb,
+                "group": self.group,
+                "resource": self.resource,
+                "subresource": self.subresource,
+            }},
+        })
+    }
+}
+
+impl std::fmt::Display for Right {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let slash = if self.subresource.is_empty() { "" } else { "/" };
+        write!(f, "{} {}{slash}{}", self.verb, self.resource, self.subresource)
+    }
+}

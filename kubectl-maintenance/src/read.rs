@@ -1,0 +1,108 @@
+//! What is read of the cluster: lists by their paths, through the proxy.
+
+use anyhow::{Result, bail};
+use serde_json::Value;
+
+use crate::kubectl::{Answer, Kubectl};
+use crate::object::text;
+
+/// What came of a list.
+#[derive(Debug)]
+pub enum Listed {
+    /// Its items.
+    Items(Vec<Value>),
+    /// The API server has no such kind.
+    NotServed,
+    /// It may not be read, and what the API server says to that.
+    Forbidden(String),
+}
+
+/// The path of a list. `api` is `v1` or a group with its version; no namespace stands for all of them.
+#[must_use]
+pub fn path(api: &str, namespace: Option<&str>, kinds: &str, selector: &str) -> String {
+    let root = if api == "v1" { "/api" } else { "/apis" };
+    let namespace = namespace.map_or_else(String::new, |namespace| format!("/namespaces/{namespace}"));
+    let query = if selector.is_empty() { String::new() } else { format!("?labelSelector={}", encoded(selector)) };
+    format!("{root}/{api}{namespace}/{kinds}{query}")
+}
+
+/// What lists there are at paths.
+///
+/// # Errors
+/// Where the API server cannot be asked, or answers something else.
+pub fn lists(kubectl: &dyn Kubectl, paths: &[String]) -> Result<Vec<Listed>> {
+    let answers = kubectl.get(paths)?;
+    answers.iter().zip(paths).map(|(answer, path)| listed(answer, path)).collect()
+}
+
+/// The items at a path, which must be there.
+///
+/// # Errors
+/// Where they may not be read, too.
+pub fn items(kubectl: &dyn Kubectl, path: &str) -> Result<Vec<Value>> {
+    match lists(kubectl, &[path.to_owned()])?.pop() {
+        Some(Listed::Items(items)) => Ok(items),
+        Some(Listed::Forbidden(why)) => bail!("{why}"),
+        _ => bail!("the API server does not serve {path}"),
+    }
+}
+
+/// What an answer that is none says, in one line: the API server's own words where it has some.
+#[must_use]
+pub fn trouble(answer: &Answer) -> String {
+    let said = serde_json::from_str::<Value>(&answer.body).unwrap_or_default();
+    let message = text(&said, "/message");
+    let message = if message.is_empty() { answer.body.trim() } else { message };
+    format!("{} {}", answer.status, message.replace('\n', "; ")).trim().to_owned()
+}
+
+fn listed(answer: &Answer, path: &str) -> Result<Listed> {
+    match answer.status {
+        200 => {
+            let mut list: Value = serde_json::from_str(&answer.body)?;
+            let (kind, version) =
+                (text(&list, "/kind").trim_end_matches("List").to_owned(), text(&list, "/apiVersion").to_owned());
+            match list.get_mut("items").map(Value::take) {
+                Some(Value::Array(mut items)) => {
+                    // The items of a list do not say what they are.
+                    for item in items.iter_mut().filter_map(Value::as_object_mut) {
+                        item.entry("kind").or_insert_with(|| kind.clone().into());
+                        item.entry("apiVersion").or_insert_with(|| version.clone().into());
+                    }
+                    Ok(Listed::Items(items))
+                }
+                _ => bail!("the API server answers {path} with something that is no list"),
+            }
+        }
+        404 => Ok(Listed::NotServed),
+        403 => Ok(Listed::Forbidden(trouble(answer))),
+        _ => bail!("the API server answers {path} with {}", trouble(answer)),
+    }
+}
+
+/// As a query takes it.
+fn encoded(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
+    text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_name_the_api_the_namespace_and_the_labels() {
+        assert_eq!(
+            path("v1", Some("shop"), "pods", "a/b=c,d!=e"),
+            "/api/v1/namespaces/shop/pods?labelSelector=a/b%3Dc%2Cd%21%3De"
+        );
+        assert_eq!(path("discovery.k8s.io/v1", None, "endpointslices", ""), "/apis/discovery.k8s.io/v1/endpointslices");
+    }
+
+    #[test]
+    fn an_api_server_that_cannot_be_asked_is_no_empty_list() {
+        let answer = Answer { status: 502, body: "dial tcp: connection refused\n".into() };
+        let error = listed(&answer, "/api/v1/pods").unwrap_err().to_string();
+        assert_eq!(error, "the API server answers /api/v1/pods with 502 dial tcp: connection refused");
+    }
+}

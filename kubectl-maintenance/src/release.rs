@@ -1,0 +1,281 @@
+//! The releases of a namespace, and what each of them switches.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use anyhow::{Context as _, Result, bail};
+use serde_json::Value;
+
+use crate::kubectl::Kubectl;
+use crate::object::{self, Name, PREFIX, annotation, label, map, name, namespace, selects, text};
+use crate::pods::{Pod, list_pods};
+use crate::read::{self, items};
+
+const INSTANCE: &str = "app.kubernetes.io/instance";
+const COMPONENT: &str = "app.kubernetes.io/component";
+
+/// What users get.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Mode {
+    /// The application.
+    Normal,
+    /// The page.
+    Maintenance,
+}
+
+/// What is changed to go from one mode to the other.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Kind {
+    /// `MAINTENANCE_MODE` in the ConfigMap, which the user pods read.
+    Config,
+    /// The selector of each front Service.
+    Service,
+}
+
+/// A release of the chart.
+#[derive(Clone, Debug)]
+pub struct Release {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Its kind of switch.
+    pub kind: Kind,
+    /// The ConfigMap of its pods' settings.
+    pub config: Value,
+    /// Its front Services; none for kind config.
+    pub fronts: Vec<Front>,
+}
+
+/// A front Service, with the selectors of both modes.
+#[derive(Clone, Debug)]
+pub struct Front {
+    /// The Service.
+    pub service: Value,
+    /// Its whole selector in mode normal.
+    pub normal: BTreeMap<String, String>,
+    /// Its whole selector in mode maintenance.
+    pub maintenance: BTreeMap<String, String>,
+}
+
+/// The releases of a namespace, or of all, with the labels that are wanted.
+///
+/// # Errors
+/// Where they cannot be listed.
+pub fn find(kubectl: &dyn Kubectl, namespace: Option<&str>, selector: Option<&str>) -> Result<Vec<Release>> {
+    let mut switch = format!("{PREFIX}switch in (config,service)");
+    if let Some(selector) = selector {
+        switch = format!("{switch},{selector}");
+    }
+    let path = |kinds: &str, selector: &str| read::path("v1", namespace, kinds, selector);
+    let configs =
+        items(kubectl, &path("configmaps", &switch)).context("the releases cannot be listed by their ConfigMaps")?;
+    let mut releases: Vec<Release> = configs.into_iter().map(Release::of).collect();
+    releases.sort_by(|one, other| (&one.namespace, &one.name).cmp(&(&other.namespace, &other.name)));
+    if releases.iter().any(|release| release.kind == Kind::Service) {
+        let services = items(kubectl, &path("services", &format!("{PREFIX}switch=service")))
+            .context("the front Services cannot be listed")?;
+        for service in services {
+            let of = |release: &&mut Release| {
+                release.kind == Kind::Service
+                    && release.namespace == self::namespace(&service)
+                    && release.name == label(&service, INSTANCE)
+            };
+            if let Some(release) = releases.iter_mut().find(of) {
+                release.fronts.push(Front::of(service)?);
+            }
+        }
+    }
+    Ok(releases)
+}
+
+// === impl Release ===
+
+impl Release {
+    fn of(config: Value) -> Self {
+        let kind = if label(&config, &format!("{PREFIX}switch")) == "service" { Kind::Service } else { Kind::Config };
+        Self {
+            namespace: namespace(&config).to_owned(),
+            name: label(&config, INSTANCE).to_owned(),
+            kind,
+            config,
+            fronts: Vec::new(),
+        }
+    }
+
+    /// The ConfigMap's name.
+    #[must_use]
+    pub fn config_name(&self) -> Name {
+        Name::of("configmap", &self.config)
+    }
+
+    /// The pods that show the page: the user tier, or the page pods.
+    ///
+    /// # Errors
+    /// Where they cannot be listed.
+    pub fn pods(&self, kubectl: &dyn Kubectl) -> Result<Vec<Pod>> {
+        let (what, component) = match self.kind {
+            Kind::Config => ("user", "user"),
+            Kind::Service => ("page", "page"),
+        };
+        let query = format!("{INSTANCE}={},{COMPONENT}={component}", self.name);
+        list_pods(kubectl, &self.namespace, &query).with_context(|| {
+            format!("the {what} pods of release {} in namespace {} cannot be listed", self.name, self.namespace)
+        })
+    }
+
+    /// The mode that each switched object is in, or what is the matter with it.
+    #[must_use]
+    pub fn modes(&self) -> Vec<(Name, Result<Mode, String>)> {
+        match self.kind {
+            Kind::Config => vec![(self.config_name(), config_mode(&self.config))],
+            Kind::Service => self.fronts.iter().map(|front| (front.name(), front.mode())).collect(),
+        }
+    }
+
+    /// The mode of all that is switched; nothing where it does not agree.
+    #[must_use]
+    pub fn mode(&self) -> Option<Mode> {
+        let mut modes = self.modes().into_iter().map(|(_, mode)| mode.ok());
+        let first = modes.next()??;
+        modes.all(|mode| mode == Some(first)).then_some(first)
+    }
+
+    /// What was switched first: it has the annotations.
+    #[must_use]
+    pub fn switched(&self) -> &Value {
+        self.fronts.first().map_or(&self.config, |front| &front.service)
+    }
+
+    /// An annotation of what is switched: `since`, `by`, `reason`. Only in maintenance: what an upgrade has left says nothing.
+    #[must_use]
+    pub fn told(&self, name: &str) -> Option<&str> {
+        match self.mode() {
+            Some(Mode::Normal) => None,
+            _ => annotation(self.switched(), name),
+        }
+    }
+
+    /// A setting of its ConfigMap, where it is there.
+    #[must_use]
+    pub fn setting(&self, name: &str) -> Option<&str> {
+        self.config.pointer("/data")?.get(name)?.as_str()
+    }
+
+    /// The Services that lead to what is switched, among all of its namespace.
+    #[must_use]
+    pub fn services(&self, all: &[Value], pods: &[Pod]) -> BTreeSet<String> {
+        let leads = |service: &&Value| match self.kind {
+            Kind::Service => self.fronts.iter().any(|front| name(&front.service) == name(service)),
+            Kind::Config => {
+                let selector = map(service, "/spec/selector");
+                let own = label(service, INSTANCE) == self.name && label(service, COMPONENT) == "user";
+                own || pods.iter().any(|pod| selects(&selector, &pod.labels))
+            }
+        };
+        all.iter().filter(leads).map(|service| name(service).to_owned()).collect()
+    }
+}
+
+fn config_mode(config: &Value) -> Result<Mode, String> {
+    match config.pointer("/data/MAINTENANCE_MODE").and_then(Value::as_str) {
+        Some("true") => Ok(Mode::Maintenance),
+        Some("false") | None => Ok(Mode::Normal),
+        Some(other) => Err(format!(
+            "MAINTENANCE_MODE is {other:?}, neither true nor false: pods keep the mode they are in, and one that starts ends at once"
+        )),
+    }
+}
+
+// === impl Front ===
+
+impl Front {
+    fn of(service: Value) -> Result<Self> {
+        let selectors = annotation(&service, "selectors").unwrap_or_default();
+        let selectors = serde_json::from_str::<Value>(selectors).unwrap_or_default();
+        let (normal, maintenance) = (map(&selectors, "/normal"), map(&selectors, "/maintenance"));
+        if normal.is_empty() || maintenance.is_empty() {
+            let name = Name::of("service", &service);
+            bail!(
+                "{name} in namespace {} has no annotation {PREFIX}selectors with both selectors, by which it is switched: helm upgrade renders it",
+                name.namespace
+            );
+        }
+        Ok(Self { service, normal, maintenance })
+    }
+
+    /// The Service's name.
+    #[must_use]
+    pub fn name(&self) -> Name {
+        Name::of("service", &self.service)
+    }
+
+    /// Its whole selector in a mode.
+    #[must_use]
+    pub fn selector(&self, mode: Mode) -> &BTreeMap<String, String> {
+        match mode {
+            Mode::Normal => &self.normal,
+            Mode::Maintenance => &self.maintenance,
+        }
+    }
+
+    /// The mode that its selector stands for.
+    ///
+    /// # Errors
+    /// Where it stands for neither.
+    pub fn mode(&self) -> Result<Mode, String> {
+        let now = map(&self.service, "/spec/selector");
+        match () {
+            () if now == self.maintenance => Ok(Mode::Maintenance),
+            () if now == self.normal => Ok(Mode::Normal),
+            () => Err(format!(
+                "its selector {} is that of neither mode; normal is {}, maintenance is {}",
+                object::query(&now),
+                object::query(&self.normal),
+                object::query(&self.maintenance)
+            )),
+        }
+    }
+
+    /// Whether open connections go through kube-proxy for certain: its type has a port on the nodes.
+    #[must_use]
+    pub fn on_nodes(&self) -> bool {
+        matches!(text(&self.service, "/spec/type"), "NodePort" | "LoadBalancer")
+    }
+}
+
+// === impl Mode, Kind ===
+
+impl Mode {
+    /// Its name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Normal => "normal",
+            Self::Maintenance => "maintenance",
+        }
+    }
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl Kind {
+    /// Its name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Config => "config",
+            Self::Service => "service",
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}

@@ -1,0 +1,87 @@
+//! What the page says of this maintenance: `MAINTENANCE_UNTIL` and `MAINTENANCE_MESSAGE` in a release's ConfigMap, and
+//! how they are put back. The annotation `restore` is the way back as a JSON patch, so that kubectl alone can go it.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::change::{Change, read_restore};
+use crate::object::{annotation, annotation_at, pointer};
+use crate::release::Release;
+
+/// The planned end.
+pub const UNTIL: &str = "MAINTENANCE_UNTIL";
+/// The text.
+pub const MESSAGE: &str = "MAINTENANCE_MESSAGE";
+/// The mode.
+pub const MODE: &str = "MAINTENANCE_MODE";
+
+/// Sets keys of the ConfigMap.
+pub fn set(change: &mut Change, keys: &[(&str, &str)]) {
+    for (key, value) in keys {
+        change.set(at(key), Some((*value).into()));
+    }
+}
+
+/// Keeps the way back, where more than the mode is set, or was by an earlier `on`.
+pub fn keep_way_back(change: &mut Change, keys: &[(&str, &str)]) {
+    let earlier = annotation(&change.before, "restore").map(read_restore).unwrap_or_default();
+    let more = !earlier.is_empty() || keys.iter().any(|(key, _)| *key != MODE);
+    if change.is_empty() || !more {
+        return;
+    }
+    // What was there before the first `on`, and what is there now.
+    let mut fields: BTreeMap<String, (Option<Value>, Option<Value>)> =
+        earlier.into_iter().map(|field| (field.path, (field.original, field.written))).collect();
+    for (key, value) in keys {
+        let now = change.before.pointer(&at(key)).cloned();
+        fields.entry(at(key)).or_insert((now, None)).1 = Some((*value).into());
+    }
+    let mut operations = Vec::new();
+    for (path, (original, written)) in fields {
+        operations.push(json!({"op": "test", "path": path, "value": written}));
+        operations.push(match original {
+            Some(original) => json!({"op": "replace", "path": path, "value": original}),
+            None => json!({"op": "remove", "path": path}),
+        });
+    }
+    for name in change.annotated().into_iter().chain(["restore".to_owned()]) {
+        operations.push(json!({"op": "remove", "path": annotation_at(&name)}));
+    }
+    change.annotate("restore", Some(&Value::from(operations).to_string()));
+}
+
+/// Puts back what `set` has set, but the mode. Returns a note for each that somebody has changed meanwhile: it stays.
+pub fn restore(change: &mut Change) -> Vec<String> {
+    let mut notes = Vec::new();
+    for field in annotation(&change.before, "restore").map(read_restore).unwrap_or_default() {
+        if field.path == at(MODE) {
+            continue;
+        }
+        if change.before.pointer(&field.path) == field.written.as_ref() {
+            change.set(field.path, field.original);
+        } else {
+            let key = field.path.trim_start_matches("/data/");
+            notes.push(format!("{}: {key} was changed by somebody meanwhile, and stays as it is", change.object));
+        }
+    }
+    notes
+}
+
+/// Which keys a change of the ConfigMap sets.
+#[must_use]
+pub fn keys(change: &Change) -> Vec<&'static str> {
+    [MODE, UNTIL, MESSAGE].into_iter().filter(|key| change.changes(&at(key))).collect()
+}
+
+/// The value of a key, where it is there.
+#[must_use]
+pub fn get<'r>(release: &'r Release, key: &str) -> Option<&'r str> {
+    release.config.pointer(&at(key)).and_then(Value::as_str)
+}
+
+/// Where a key is.
+#[must_use]
+pub fn at(key: &str) -> String {
+    pointer(&["data", key])
+}

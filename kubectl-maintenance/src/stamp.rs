@@ -1,0 +1,61 @@
+//! The annotations that `on` leaves on what it switches, and `off` takes away: `since`, `by`, `reason`, and
+//! `restore-meta`, the managedFields as they were.
+
+use serde_json::{Value, json};
+
+use crate::change::Change;
+use crate::object::annotation;
+
+/// Who switches, when, and why.
+#[derive(Clone, Debug)]
+pub struct Stamp {
+    /// When, in RFC 3339.
+    pub since: String,
+    /// Who.
+    pub by: String,
+    /// Why, where that was said.
+    pub reason: Option<String>,
+}
+
+// === impl Stamp ===
+
+impl Stamp {
+    /// Leaves who, when and why. Where it is in maintenance already, a reason that is given takes the place of the first,
+    /// and nothing else changes.
+    pub fn set(&self, change: &mut Change, already: bool) {
+        if !already {
+            change.annotate("since", Some(&self.since));
+            change.annotate("by", Some(&self.by));
+        }
+        if !already || self.reason.is_some() {
+            change.annotate("reason", self.reason.as_deref());
+        }
+    }
+
+    /// Takes them away.
+    pub fn clear(change: &mut Change) {
+        for name in ["since", "by", "reason", "restore", "restore-meta"] {
+            change.annotate(name, None);
+        }
+    }
+}
+
+/// Keeps the managedFields as they are before a change that changes something, unless those before an earlier one are kept.
+pub fn keep_managed_fields(change: &mut Change, already: bool) {
+    let earlier = annotation(&change.before, "restore-meta").is_some();
+    let goes_on = already || annotation(&change.before, "restore").is_some();
+    if change.is_empty() || (earlier && goes_on) {
+        return;
+    }
+    if let Some(fields) = change.before.pointer("/metadata/managedFields").cloned() {
+        change.annotate("restore-meta", Some(&json!({"managedFields": fields}).to_string()));
+    }
+}
+
+/// The managedFields that `off` gives back: those before `on`, else those before `off`.
+#[must_use]
+pub fn kept_managed_fields(change: &Change) -> Value {
+    let kept = annotation(&change.before, "restore-meta").and_then(|text| serde_json::from_str::<Value>(text).ok());
+    let kept = kept.and_then(|meta| meta.get("managedFields").cloned());
+    kept.or_else(|| change.before.pointer("/metadata/managedFields").cloned()).unwrap_or_default()
+}

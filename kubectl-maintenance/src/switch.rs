@@ -1,0 +1,342 @@
+//! What `on` and `off` share: which releases, and then check, change, wait, and tell.
+
+use std::thread;
+use std::time::Instant;
+
+use anyhow::{Result, bail};
+
+use crate::change::Change;
+use crate::cli::{self, Format};
+use crate::doors::ask::{Expect, Question, Verdict, await_good};
+use crate::doors::find::{At, Door, find};
+use crate::entries::Entries;
+use crate::failure::{Interrupted, Misuse};
+use crate::owners::{owner, renders};
+use crate::pods::{Pod, Wanted};
+use crate::release::{self, Kind, Mode, Release};
+use crate::report::{Asked, Report, Switched};
+use crate::session::Session;
+use crate::wait::{self, Waited};
+use crate::{preflight, settings, stamp, undo, who};
+
+/// What is to happen to one release.
+pub struct Plan {
+    /// The release.
+    pub release: Release,
+    /// Its changes, in order; those that change nothing are left out.
+    pub changes: Vec<Change>,
+    /// What its pods are waited for to say; nothing where they are not waited for.
+    pub pods: Option<Wanted>,
+    /// What its front doors should answer.
+    pub expect: Expect,
+    /// The application has no ready pod, and it is gone on all the same.
+    pub empty: bool,
+    /// What people should know.
+    pub notes: Vec<String>,
+    /// What is around it.
+    pub entries: Entries,
+    /// Its front doors.
+    pub doors: Vec<Door>,
+}
+
+/// The releases that are named, else the only one in the namespace.
+///
+/// # Errors
+/// Where one is not there, or none is named and there is not just one.
+pub fn choose(session: &Session<'_>, switch: &cli::Switch) -> Result<Vec<Release>> {
+    let namespace = match &switch.place.namespace {
+        Some(namespace) => namespace.clone(),
+        None => who::namespace(session.kubectl)?,
+    };
+    let mut there = release::find(session.kubectl, Some(&namespace), None)?;
+    let names = there.iter().map(|release| release.name.as_str()).collect::<Vec<_>>().join(", ");
+    if switch.releases.is_empty() {
+        return match there.len() {
+            1 => Ok(there),
+            0 => {
+                Err(Misuse(format!("there is no release in namespace {namespace}: name another with --namespace"))
+                    .into())
+            }
+            _ => {
+                Err(Misuse(format!("there are several releases in namespace {namespace}, so name one: {names}")).into())
+            }
+        };
+    }
+    for name in &switch.releases {
+        if !there.iter().any(|release| &release.name == name) {
+            let names = if names.is_empty() { "none".to_owned() } else { names };
+            bail!("there is no release {name} in namespace {namespace}; there is: {names}");
+        }
+    }
+    there.retain(|release| switch.releases.contains(&release.name));
+    Ok(there)
+}
+
+/// Ends the command for a reason that `--force` overrules.
+///
+/// # Errors
+/// Without `--force`.
+pub fn refuse(session: &Session<'_>, force: bool, why: &str) -> Result<()> {
+    if !force {
+        bail!("{why}. Nothing has changed; --force goes on all the same");
+    }
+    session.output.note(&format!("forced: {why}"));
+    Ok(())
+}
+
+impl Plan {
+    /// A plan for a release: with what is around it, and without changes that change nothing. Refuses what Argo CD or Flux
+    /// would take back, and says what Helm will do.
+    ///
+    /// # Errors
+    /// Where it is refused, or the cluster cannot be asked.
+    pub fn new(
+        session: &Session<'_>,
+        switch: &cli::Switch,
+        release: Release,
+        mode: Mode,
+        changes: Vec<Change>,
+        pods: &[Pod],
+    ) -> Result<Self> {
+        let entries = Entries::read(session.kubectl, &release.namespace)?;
+        let doors = find(&entries.all, &release.services(&entries.services, pods));
+        let withdrawn = pods.iter().any(|pod| pod.withdrawn);
+        let changes: Vec<Change> = changes.into_iter().filter(|change| !change.is_empty()).collect();
+        let mut plan = Self {
+            release,
+            changes,
+            pods: None,
+            expect: match mode {
+                Mode::Normal => Expect::Application,
+                Mode::Maintenance if withdrawn => Expect::WithoutPage,
+                Mode::Maintenance => Expect::Page,
+            },
+            empty: false,
+            notes: Vec::new(),
+            entries,
+            doors,
+        };
+        for change in &plan.changes {
+            let notes = others_write(session, switch.force, change, mode)?;
+            plan.notes.extend(notes);
+        }
+        Ok(plan)
+    }
+}
+
+/// Refuses a change of what Argo CD or Flux renders; says what Helm does to it.
+fn others_write(session: &Session<'_>, force: bool, change: &Change, mode: Mode) -> Result<Vec<String>> {
+    let Some(owner) = owner(&change.before) else { return Ok(Vec::new()) };
+    let mut fields: Vec<(String, Option<(String, String)>)> = settings::keys(change)
+        .into_iter()
+        .map(|key| (format!("data.{key}"), renders(&change.before, &["data", key])))
+        .collect();
+    if change.changes("/spec/selector") {
+        fields.push(("spec.selector".to_owned(), renders(&change.before, &["spec", "selector"])));
+    }
+    let mut notes = Vec::new();
+    for (field, rendered) in &fields {
+        match owner.instead(mode) {
+            Some(instead) if rendered.is_some() => {
+                refuse(
+                    session,
+                    force,
+                    &format!("{} is written by {}, which renders {field}; {instead}", change.object, owner.describe()),
+                )?;
+                break;
+            }
+            Some(_) => {}
+            None => notes.extend(owner.next_upgrade(&format!("{field} of {}", change.object), rendered.as_ref(), mode)),
+        }
+    }
+    // One line an object is enough.
+    notes.truncate(1);
+    Ok(notes)
+}
+
+/// Checks, changes, waits, and tells. Whether it is in force everywhere.
+///
+/// # Errors
+/// Where a check or a change failed, or Ctrl-C was pressed.
+pub fn carry_out(session: &Session<'_>, switch: &cli::Switch, mode: Mode, by: &str, plans: &[Plan]) -> Result<bool> {
+    let changes: Vec<&Change> = plans.iter().flat_map(|plan| &plan.changes).collect();
+    preflight::patches(session, &changes)?;
+    if switch.wait && !changes.is_empty() {
+        preflight::rights(session, &plans.iter().map(|plan| &plan.release).collect::<Vec<_>>())?;
+    }
+    for plan in plans {
+        for note in &plan.notes {
+            session.output.note(&format!("{}: {note}", plan.release.name));
+        }
+    }
+    let mut report = Report::new(mode, by, switch.dry_run);
+    if switch.dry_run {
+        for plan in plans {
+            would(session, switch, mode, plan);
+            report.add(plan, Switched::default());
+        }
+        if switch.output == Format::Json {
+            session.output.result(&report.json());
+        }
+        return Ok(true);
+    }
+    let started = Instant::now();
+    let objects = undo::make(session, &changes)?;
+    if mode == Mode::Normal {
+        for (change, now) in changes.iter().zip(objects) {
+            if let Err(why) = undo::give_back(session, &change.object, now, &stamp::kept_managed_fields(change)) {
+                session.output.note(&format!("{} in namespace {}: {why:#}", change.object, change.object.namespace));
+            }
+        }
+    }
+    let mut interrupted = Vec::new();
+    for plan in plans {
+        let switched =
+            if switch.wait { await_in_force(session, switch, mode, plan, started)? } else { Switched::default() };
+        let name = &plan.release.name;
+        match &switched.problem {
+            Some(problem) => session.output.message(&format!("{name}: {problem}")),
+            None if switch.wait => {
+                let unchecked = if switched.checked() { "" } else { "; no front door was checked" };
+                if switch.output == Format::Table {
+                    session.output.result(&format!(
+                        "{name}: {mode} is in force after {:.1} s{unchecked}",
+                        started.elapsed().as_secs_f64()
+                    ));
+                }
+            }
+            None => {
+                if switch.output == Format::Table {
+                    session
+                        .output
+                        .result(&format!("{name}: changed to {mode}; whether it is in force was not waited for"));
+                }
+            }
+        }
+        if session.stopped() {
+            interrupted.push(format!(
+                "{name} is changed to {mode}; nothing is put back. {}",
+                switched.problem.clone().unwrap_or_default()
+            ));
+        }
+        report.add(plan, switched);
+    }
+    report.seconds = started.elapsed().as_secs_f64();
+    if switch.output == Format::Json {
+        session.output.result(&report.json());
+    }
+    if session.stopped() {
+        return Err(Interrupted(interrupted.join("; ").trim().to_owned()).into());
+    }
+    Ok(report.good())
+}
+
+/// Says what would be done.
+fn would(session: &Session<'_>, switch: &cli::Switch, mode: Mode, plan: &Plan) {
+    let name = &plan.release.name;
+    if plan.changes.is_empty() {
+        session.output.message(&format!("{name}: is in mode {mode} already, so nothing would be changed"));
+    }
+    for change in &plan.changes {
+        session.output.message(&undo::as_typed(session, change));
+    }
+    if !switch.wait {
+        return;
+    }
+    if plan.pods.is_some() {
+        session.output.message(&format!("{name}: would annotate its pods, and ask each until it has read the change"));
+    }
+    if plan.release.kind == Kind::Service {
+        session.output.message(&format!("{name}: would wait until the endpoints of its front Services have followed"));
+    }
+    for (_, at) in places(switch, plan) {
+        match at {
+            At::Url(url) => session.output.message(&format!("{name}: would ask the front door {url}")),
+            At::Unasked(why) => session.output.message(&format!("{name}: would not ask a front door: {why}")),
+        }
+    }
+}
+
+/// The front doors: those that are named, else those that the entries name.
+fn places(switch: &cli::Switch, plan: &Plan) -> Vec<(String, At)> {
+    if !switch.doors.urls.is_empty() {
+        return switch.doors.urls.iter().map(|url| ("--url".to_owned(), At::Url(url.clone()))).collect();
+    }
+    let switched = plan.doors.iter().filter(|door| !door.excluded);
+    switched.map(|door| (door.entry.clone(), door.at.clone())).collect()
+}
+
+/// Waits for one release.
+fn await_in_force(
+    session: &Session<'_>,
+    switch: &cli::Switch,
+    mode: Mode,
+    plan: &Plan,
+    started: Instant,
+) -> Result<Switched> {
+    let deadline = started + switch.timeout;
+    let objects = plan.release.modes().iter().map(|(object, _)| object.to_string()).collect::<Vec<_>>().join(", ");
+    let mut waited = Waited::InForce;
+    if let Some(wanted) = &plan.pods {
+        waited = wait::pods(session, &plan.release, wanted, deadline)?;
+    }
+    if waited == Waited::InForce && plan.release.kind == Kind::Service {
+        waited = wait::endpoints(session, &plan.release, mode, plan.empty, deadline)?;
+    }
+    let mut switched = Switched { waited: true, ..Switched::default() };
+    match waited {
+        Waited::InForce => {}
+        Waited::Not(why) => {
+            switched.problem = Some(format!(
+                "not in force after {} s: {why}. {objects} is changed to {mode} and may follow yet; this command can be repeated",
+                switch.timeout.as_secs()
+            ));
+            return Ok(switched);
+        }
+        Waited::Interrupted(why) => {
+            switched.problem = Some(why);
+            return Ok(switched);
+        }
+    }
+    switched.doors = ask_doors(session, switch, plan, deadline);
+    let bad = switched.doors.iter().find_map(|door| match &door.verdict {
+        Verdict::Bad(why) => Some(why.clone()),
+        _ => None,
+    });
+    if let Some(why) = bad {
+        switched.problem = Some(format!(
+            "{objects} is in mode {mode}, but a front door does not follow within {} s: {why}",
+            switch.timeout.as_secs()
+        ));
+    }
+    Ok(switched)
+}
+
+/// Asks all front doors of a release, side by side.
+fn ask_doors(session: &Session<'_>, switch: &cli::Switch, plan: &Plan, deadline: Instant) -> Vec<Asked> {
+    let places = places(switch, plan);
+    let named = !switch.doors.urls.is_empty();
+    let name = &plan.release.name;
+    let ask = |entry: String, at: At| {
+        let (url, verdict) = match at {
+            At::Unasked(why) => (None, Verdict::Unchecked(why)),
+            At::Url(url) => {
+                let question = Question { url: &url, host: switch.doors.host.as_deref(), expect: plan.expect, named };
+                let mut told = |text: &str| session.output.progress(name, &format!("front door: {text}"));
+                let verdict = await_good(&question, deadline, session.stop, &mut told);
+                (Some(url), verdict)
+            }
+        };
+        match &verdict {
+            Verdict::Good(says) => session.output.progress(name, &format!("front door: {says}")),
+            Verdict::Unchecked(why) => session.output.message(&format!("{name}: front door unchecked: {why}")),
+            // It is the problem that is told.
+            Verdict::Bad(_) => {}
+        }
+        Asked { entry, url, verdict }
+    };
+    thread::scope(|scope| {
+        let asked: Vec<_> = places.into_iter().map(|(entry, at)| scope.spawn(|| ask(entry, at))).collect();
+        asked.into_iter().filter_map(|asked| asked.join().ok()).collect()
+    })
+}

@@ -1,0 +1,153 @@
+//! Changes, made one after the other, and put back where one of them fails or Ctrl-C is pressed.
+
+use anyhow::{Result, bail};
+use serde_json::{Value, json};
+
+use crate::change::Change;
+use crate::failure::Interrupted;
+use crate::kubectl::Ran;
+use crate::managed_fields::{MANAGER, given_back};
+use crate::object::Name;
+use crate::session::Session;
+
+/// Makes all changes, or none; the objects as they are then.
+///
+/// # Errors
+/// Where one failed, and what is in which mode now.
+pub fn make(session: &Session<'_>, changes: &[&Change]) -> Result<Vec<Value>> {
+    let mut made: Vec<(&Change, Value)> = Vec::new();
+    for change in changes {
+        let why = if session.stopped() {
+            None
+        } else {
+            let ran = patch(session, &change.object, &change.patch(), false)?;
+            match serde_json::from_str(&ran.stdout) {
+                Ok(now) if ran.ok => {
+                    made.push((change, now));
+                    continue;
+                }
+                _ => Some(refused(session, change, &ran)?),
+            }
+        };
+        return Err(failed(session, &made, why));
+    }
+    if session.stopped() {
+        return Err(failed(session, &made, None));
+    }
+    Ok(made.into_iter().map(|(_, now)| now).collect())
+}
+
+/// Puts back what was made, and says so.
+fn failed(session: &Session<'_>, made: &[(&Change, Value)], why: Option<String>) -> anyhow::Error {
+    let state = if made.is_empty() { "nothing has changed".to_owned() } else { put_back(session, made).join("; ") };
+    match why {
+        Some(why) => anyhow::anyhow!("{why}. What is in which mode now: {state}"),
+        None => Interrupted(state).into(),
+    }
+}
+
+/// A line for each object: whether it is as it was.
+fn put_back(session: &Session<'_>, made: &[(&Change, Value)]) -> Vec<String> {
+    let back = made.iter().rev().map(|(change, _)| {
+        let name = &change.object;
+        match patch(session, name, &change.inverse(), false) {
+            Ok(ran) if ran.ok => {
+                let now = serde_json::from_str(&ran.stdout).unwrap_or_default();
+                let before = change.before.pointer("/metadata/managedFields").cloned().unwrap_or_default();
+                let left = give_back(session, name, now, &before).err().map(|why| format!(", but {why:#}"));
+                format!("{name} in namespace {} is as it was{}", name.namespace, left.unwrap_or_default())
+            }
+            Ok(ran) => {
+                format!("{name} in namespace {} is changed and cannot be put back: {}", name.namespace, ran.message())
+            }
+            Err(why) => format!("{name} in namespace {} is changed and cannot be put back: {why:#}", name.namespace),
+        }
+    });
+    back.collect()
+}
+
+/// Gives back the managedFields of an object that we have just patched.
+///
+/// # Errors
+/// Where that failed.
+pub fn give_back(session: &Session<'_>, name: &Name, mut now: Value, before: &Value) -> Result<()> {
+    for _ in 0..3 {
+        let fields = now.pointer("/metadata/managedFields").cloned().unwrap_or_default();
+        let back = given_back(&fields, before);
+        if back == fields {
+            return Ok(());
+        }
+        // In a patch of its own: in the same one it would be ascribed to us again.
+        let operations = json!([
+            {"op": "test", "path": "/metadata/resourceVersion", "value": now.pointer("/metadata/resourceVersion")},
+            {"op": "replace", "path": "/metadata/managedFields", "value": back},
+        ]);
+        if patch(session, name, &operations, false)?.ok {
+            return Ok(());
+        }
+        // Somebody wrote in between.
+        now = read(session, name)?;
+    }
+    bail!("its managedFields cannot be given back: the next upgrade by Helm 4 may meet a conflict with {MANAGER}")
+}
+
+/// Patches an object; with `dry_run` without its effect.
+///
+/// # Errors
+/// Where kubectl cannot be started.
+pub fn patch(session: &Session<'_>, name: &Name, patch: &Value, dry_run: bool) -> Result<Ran> {
+    let (object, patch) = (name.to_string(), patch.to_string());
+    let mut arguments = arguments(name, &object, &patch);
+    arguments.extend(["-o", "json", "--show-managed-fields"]);
+    if dry_run {
+        arguments.push("--dry-run=server");
+    }
+    session.kubectl.change(&arguments, "")
+}
+
+/// The command of a patch.
+fn arguments<'a>(name: &'a Name, object: &'a str, patch: &'a str) -> Vec<&'a str> {
+    vec!["patch", object, "--namespace", &name.namespace, "--type", "json", "--field-manager", MANAGER, "-p", patch]
+}
+
+/// The command of a change, for people.
+#[must_use]
+pub fn as_typed(session: &Session<'_>, change: &Change) -> String {
+    session.kubectl.as_typed(&arguments(&change.object, &change.object.to_string(), &change.patch().to_string()))
+}
+
+/// Why a patch was refused. The API server has one sentence for every test that fails, so the object is read again.
+///
+/// # Errors
+/// Where kubectl cannot be started.
+pub fn refused(session: &Session<'_>, change: &Change, ran: &Ran) -> Result<String> {
+    let name = &change.object;
+    let cannot = format!("{name} in namespace {} cannot be patched: {}", name.namespace, ran.message());
+    let Ok(now) = read(session, name) else { return Ok(cannot) };
+    let differs = change.differs(&now);
+    Ok(match differs.as_slice() {
+        [] => cannot,
+        differs => format!(
+            "{name} in namespace {} was changed by somebody meanwhile ({}): look at it, and repeat this command",
+            name.namespace,
+            differs.join("; ")
+        ),
+    })
+}
+
+fn read(session: &Session<'_>, name: &Name) -> Result<Value> {
+    let object = name.to_string();
+    let ran = session.kubectl.read(&[
+        "get",
+        &object,
+        "--namespace",
+        &name.namespace,
+        "-o",
+        "json",
+        "--show-managed-fields",
+    ])?;
+    if !ran.ok {
+        bail!("{name} in namespace {} cannot be read: {}", name.namespace, ran.message());
+    }
+    Ok(serde_json::from_str(&ran.stdout)?)
+}

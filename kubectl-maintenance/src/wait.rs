@@ -1,0 +1,253 @@
+//! Waiting until a change is in force: pods that have read it, Services whose endpoints have followed.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+use jiff::Timestamp;
+
+use crate::managed_fields::MANAGER;
+use crate::object::{PREFIX, list, text};
+use crate::pods::{self, Pod, Told, Wanted};
+use crate::read::{self, Listed};
+use crate::release::{Front, Kind, Mode, Release};
+use crate::session::Session;
+
+/// Between two looks.
+const PAUSE: Duration = Duration::from_millis(200);
+/// The kubelets must have seen the new ConfigMap before they are made to look.
+const SEEN: Duration = Duration::from_secs(1);
+/// Between two times that the kubelets are made to look.
+const AGAIN: Duration = Duration::from_secs(2);
+/// For how long a pod that is not Ready and does not answer is waited for: it may be about to start.
+const STARTS: Duration = Duration::from_secs(8);
+
+/// What came of waiting.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Waited {
+    /// It is in force.
+    InForce,
+    /// It is not, in time; and what is in the way.
+    Not(String),
+    /// Ctrl-C was pressed; and how far it was.
+    Interrupted(String),
+}
+
+/// Until every pod says what is wanted. Their kubelets are made to look at the ConfigMap at once.
+///
+/// # Errors
+/// Where the pods may not be asked.
+pub fn pods(session: &Session<'_>, release: &Release, wanted: &Wanted, deadline: Instant) -> Result<Waited> {
+    let started = Instant::now();
+    let what = match release.kind {
+        Kind::Config => "user pods",
+        Kind::Service => "page pods",
+    };
+    let mut pods = Pods::default();
+    let mut annotated: Option<Instant> = None;
+    let mut before: Option<Vec<String>> = None;
+    let mut slow = false;
+    loop {
+        let look = pods.look(session, release, wanted, started);
+        if session.stopped() {
+            return Ok(Waited::Interrupted(pods.missing(what, wanted)));
+        }
+        if let Some(why) = &pods.forbidden {
+            bail!("the {what} of release {} cannot be asked: {why}", release.name);
+        }
+        if let Err(why) = look {
+            if Instant::now() >= deadline {
+                return Ok(Waited::Not(format!("{why:#}")));
+            }
+            // What is there cannot be told, so nothing is settled.
+            before = None;
+            session.pause(PAUSE);
+            continue;
+        }
+        session.output.progress(
+            &release.name,
+            &format!("{} of {} {what} have read the change", pods.settled.len(), pods.settled.len() + pods.open.len()),
+        );
+        // Twice the same pods and none awaited: no other came up in between.
+        if pods.open.is_empty() && before.as_ref() == Some(&pods.names) {
+            if pods.names.is_empty() {
+                session.output.note(&format!(
+                    "{}: there are no {what}: those that start will have read the change",
+                    release.name
+                ));
+            }
+            return Ok(Waited::InForce);
+        }
+        before = pods.open.is_empty().then(|| pods.names.clone());
+        if Instant::now() >= deadline {
+            return Ok(Waited::Not(pods.missing(what, wanted)));
+        }
+        let due = annotated.map_or(started + SEEN, |annotated| annotated + AGAIN);
+        if !pods.open.is_empty() && Instant::now() >= due {
+            if let Some(why) = make_kubelets_look(session, release, &pods.open)? {
+                if !slow {
+                    session.output.note(&format!("the {what} cannot be annotated, so their kubelets look in their own time, which takes up to 90 s: {why}"));
+                }
+                slow = true;
+            }
+            annotated = Some(Instant::now());
+        }
+        session.pause(PAUSE);
+    }
+}
+
+/// Where a wait for pods stands.
+#[derive(Default)]
+struct Pods {
+    /// Those that have said what is wanted.
+    settled: BTreeSet<String>,
+    /// Those that are not waited for.
+    unready: BTreeSet<String>,
+    /// Those that are awaited, and what they say.
+    open: Vec<(String, Told)>,
+    /// All of them.
+    names: Vec<String>,
+    trouble: String,
+    /// Why they may not be asked.
+    forbidden: Option<String>,
+}
+
+impl Pods {
+    /// Asks each pod that has not yet said what is wanted.
+    fn look(&mut self, session: &Session<'_>, release: &Release, wanted: &Wanted, started: Instant) -> Result<()> {
+        let pods = release.pods(session.kubectl)?;
+        self.names = pods.iter().map(|pod| pod.name.clone()).collect();
+        let asked: Vec<&Pod> = pods.iter().filter(|pod| !self.settled.contains(&pod.name)).collect();
+        let told = pods::ask(session.kubectl, &release.namespace, &asked, wanted.message.is_some())?;
+        self.open.clear();
+        self.settled.retain(|name| self.names.contains(name));
+        for (pod, told) in asked.into_iter().zip(told) {
+            if told.forbidden {
+                self.forbidden = Some(told.trouble.clone());
+            }
+            if !told.trouble.is_empty() {
+                self.trouble.clone_from(&told.trouble);
+            }
+            if wanted.met_by(&told) {
+                self.settled.insert(pod.name.clone());
+            } else if told.mode.is_none() && !pod.ready && started.elapsed() >= STARTS {
+                if self.unready.insert(pod.name.clone()) {
+                    session.output.note(&format!(
+                        "pod/{} is not Ready and does not answer, so it gets no requests: not waited for",
+                        pod.name
+                    ));
+                }
+            } else {
+                self.open.push((pod.name.clone(), told));
+            }
+        }
+        Ok(())
+    }
+
+    /// Which pods are awaited.
+    fn missing(&self, what: &str, wanted: &Wanted) -> String {
+        let open = self.open.iter().map(|(name, told)| match told.mode {
+            None => format!("{name} (no answer)"),
+            Some(mode) if wanted.mode.is_some_and(|wanted| wanted != mode) => format!("{name} ({mode})"),
+            Some(_) => format!("{name} (old settings)"),
+        });
+        let open = open.collect::<Vec<_>>().join(", ");
+        let trouble = if self.trouble.is_empty() { String::new() } else { format!("; last trouble: {}", self.trouble) };
+        format!("these {what} have not read the change: {open}{trouble}")
+    }
+}
+
+/// Without this a kubelet looks at a pod's ConfigMap about once a minute. Returns why it may not be done.
+fn make_kubelets_look(session: &Session<'_>, release: &Release, open: &[(String, Told)]) -> Result<Option<String>> {
+    let refresh = format!("{PREFIX}refresh={}", Timestamp::now().as_second());
+    let mut arguments =
+        vec!["annotate", "pod", "--namespace", &release.namespace, "--overwrite", "--field-manager", MANAGER];
+    arguments.extend(open.iter().map(|(name, _)| name.as_str()));
+    arguments.push(&refresh);
+    let ran = session.kubectl.change(&arguments, "")?;
+    // Anything else, such as a pod that has just gone away, is seen to by the next look.
+    Ok((!ran.ok && ran.stderr.contains("orbidden")).then(|| ran.message()))
+}
+
+/// Until each front Service has ready endpoints of the mode's side alone. `empty` is also fine in mode normal where the
+/// application is known to have no ready pods.
+///
+/// # Errors
+/// Where the API server cannot be asked.
+pub fn endpoints(
+    session: &Session<'_>,
+    release: &Release,
+    mode: Mode,
+    empty: bool,
+    deadline: Instant,
+) -> Result<Waited> {
+    loop {
+        let mut missing = Vec::new();
+        for (front, sides) in release.fronts.iter().zip(sides(session, release)?) {
+            let Sides { page, others } = match sides {
+                Ok(sides) => sides,
+                Err(why) => {
+                    session.output.note(&format!("the endpoints may not be listed, so they are not waited for: {why}"));
+                    return Ok(Waited::InForce);
+                }
+            };
+            let there = match mode {
+                Mode::Maintenance => page > 0 && others == 0,
+                Mode::Normal => page == 0 && (others > 0 || empty),
+            };
+            if !there {
+                missing.push(format!("{} has {page} endpoints that are page pods and {others} others", front.name()));
+            }
+        }
+        let done = release.fronts.len() - missing.len();
+        session.output.progress(
+            &release.name,
+            &format!("endpoints of {done} of {} front Services have followed", release.fronts.len()),
+        );
+        match () {
+            () if missing.is_empty() => return Ok(Waited::InForce),
+            () if session.stopped() => return Ok(Waited::Interrupted(missing.join("; "))),
+            () if Instant::now() >= deadline => return Ok(Waited::Not(missing.join("; "))),
+            () => session.pause(PAUSE / 4),
+        }
+    }
+}
+
+/// How many ready endpoints a front Service has.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Sides {
+    /// Page pods.
+    pub page: usize,
+    /// Others: the application's.
+    pub others: usize,
+}
+
+/// The ready endpoints of each front Service, or why they may not be listed.
+///
+/// # Errors
+/// Where the API server cannot be asked.
+pub fn sides(session: &Session<'_>, release: &Release) -> Result<Vec<Result<Sides, String>>> {
+    let pages: BTreeSet<String> = release.pods(session.kubectl)?.into_iter().map(|pod| pod.name).collect();
+    let path = |front: &Front| {
+        let selector = format!("kubernetes.io/service-name={}", front.name().name);
+        read::path("discovery.k8s.io/v1", Some(&release.namespace), "endpointslices", &selector)
+    };
+    let lists = read::lists(session.kubectl, &release.fronts.iter().map(path).collect::<Vec<_>>())?;
+    Ok(lists
+        .into_iter()
+        .map(|listed| match listed {
+            Listed::Items(slices) => {
+                let endpoints = slices.iter().flat_map(|slice| list(slice, "/endpoints"));
+                // One that does not say is ready.
+                let ready = endpoints
+                    .filter(|endpoint| endpoint.pointer("/conditions/ready").is_none_or(|ready| ready != false));
+                // A pod with addresses of two families is in two slices.
+                let names: BTreeSet<&str> = ready.map(|endpoint| text(endpoint, "/targetRef/name")).collect();
+                let page = names.iter().filter(|name| pages.contains(**name)).count();
+                Ok(Sides { page, others: names.len() - page })
+            }
+            Listed::Forbidden(why) => Err(why),
+            Listed::NotServed => Err("the API server serves no endpointslices".to_owned()),
+        })
+        .collect())
+}
