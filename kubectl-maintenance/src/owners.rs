@@ -17,6 +17,15 @@ pub enum Owner {
     Helm(String),
 }
 
+/// Who wrote a field, and how.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Writer {
+    /// Its name among the managers.
+    pub manager: String,
+    /// By server-side apply, as Helm 4 does; else as Helm 3 and `kubectl apply` do.
+    pub applies: bool,
+}
+
 /// Who owns an object; nobody where people applied it.
 #[must_use]
 pub fn owner(object: &Value) -> Option<Owner> {
@@ -45,24 +54,24 @@ pub fn owner(object: &Value) -> Option<Owner> {
     (!release.is_empty()).then(|| Owner::Helm(release.to_owned()))
 }
 
-/// Who renders a field such as `["data", "MAINTENANCE_MODE"]`, and whether by Apply or by Update: whoever wrote it and is
-/// no person at a command line. What we have taken meanwhile is told by `restore-meta`.
+/// Who renders a field such as `["data", "MAINTENANCE_MODE"]`: whoever wrote it and is no person at a command line. What we
+/// have taken meanwhile is told by `restore-meta`.
 #[must_use]
-pub fn renders(object: &Value, field: &[&str]) -> Option<(String, String)> {
+pub fn renders(object: &Value, field: &[&str]) -> Option<Writer> {
     let before = annotation(object, "restore-meta").and_then(|text| serde_json::from_str::<Value>(text).ok());
     let before = before.and_then(|meta| meta.get("managedFields").cloned()).unwrap_or_default();
     let now = object.pointer("/metadata/managedFields").cloned().unwrap_or_default();
     let person = |manager: &str| manager == MANAGER || manager.starts_with("kubectl") || manager == "oc";
     for fields in [&now, &before] {
         if let Some((manager, operation)) = holders(fields, field).find(|(manager, _)| !person(manager)) {
-            return Some((manager.to_owned(), operation.to_owned()));
+            return Some(Writer { manager: manager.to_owned(), applies: operation == "Apply" });
         }
     }
     // `kubectl apply`, as Argo CD and Flux may do it, leaves this.
     let applied =
         text(object, &pointer(&["metadata", "annotations", "kubectl.kubernetes.io/last-applied-configuration"]));
     let applied = serde_json::from_str::<Value>(applied).unwrap_or_default();
-    applied.pointer(&pointer(field)).map(|_| ("kubectl apply".to_owned(), "Update".to_owned()))
+    applied.pointer(&pointer(field)).map(|_| Writer { manager: "kubectl apply".to_owned(), applies: false })
 }
 
 // === impl Owner ===
@@ -96,14 +105,14 @@ impl Owner {
 
     /// What the next `helm upgrade` does to a field that is changed by hand.
     #[must_use]
-    pub fn next_upgrade(&self, field: &str, rendered: Option<&(String, String)>, mode: Mode) -> Option<String> {
+    pub fn next_upgrade(&self, field: &str, writer: Option<&Writer>, mode: Mode) -> Option<String> {
         let Self::Helm(release) = self else { return None };
         let enabled = mode == Mode::Maintenance;
-        Some(match rendered {
+        Some(match writer {
             None => format!(
                 "the next helm upgrade of {release} leaves {field} as it is, while maintenance.enabled is unset"
             ),
-            Some((_, operation)) if operation == "Apply" => format!(
+            Some(writer) if writer.applies => format!(
                 "the next helm upgrade of {release} (by Helm 4) stops with a conflict at {field}, unless its values say maintenance.enabled={enabled} too, \
                  or it is told --force-conflicts"
             ),
