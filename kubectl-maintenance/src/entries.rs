@@ -24,7 +24,7 @@ const KINDS: [(&str, &str); 3] = [
 pub struct Entries {
     /// All Services.
     pub services: Vec<Value>,
-    /// All entries, and the Gateways, which tell how HTTPRoutes are reached.
+    /// All entries, and the Gateways, which tell how `HTTPRoutes` are reached.
     pub all: Vec<Value>,
     /// The kinds that were looked at.
     pub looked_at: Vec<&'static str>,
@@ -73,7 +73,7 @@ impl Entries {
         Ok(entries)
     }
 
-    /// Reads the Gateways of the namespaces that HTTPRoutes name; where that is not allowed, plain HTTP is asked.
+    /// Reads the Gateways of the namespaces that `HTTPRoutes` name; where that is not allowed, plain HTTP is asked.
     fn read_gateways(&mut self, kubectl: &dyn Kubectl, namespace: &str) -> Result<()> {
         let routes = self.all.iter().filter(|entry| text(entry, "/kind") == "HTTPRoute");
         let parents = routes.flat_map(|route| list(route, "/spec/parentRefs"));
