@@ -181,7 +181,7 @@ pub fn carry_out(session: &Session<'_>, switch: &cli::Switch, mode: Mode, by: &s
         }
         return Ok(true);
     }
-    let started = Instant::now();
+    let started = session.clock.now();
     let objects = undo::make(session, &changes)?;
     if mode == Mode::Normal {
         for (change, now) in changes.iter().zip(objects) {
@@ -202,7 +202,7 @@ pub fn carry_out(session: &Session<'_>, switch: &cli::Switch, mode: Mode, by: &s
                 if switch.output == Format::Table {
                     session.output.result(&format!(
                         "{name}: {mode} is in force after {:.1} s{unchecked}",
-                        started.elapsed().as_secs_f64()
+                        (session.clock.now() - started).as_secs_f64()
                     ));
                 }
             }
@@ -222,7 +222,7 @@ pub fn carry_out(session: &Session<'_>, switch: &cli::Switch, mode: Mode, by: &s
         }
         report.add(plan, switched);
     }
-    report.seconds = started.elapsed().as_secs_f64();
+    report.seconds = (session.clock.now() - started).as_secs_f64();
     if switch.output == Format::Json {
         session.output.result(&report.json());
     }
