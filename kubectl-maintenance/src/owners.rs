@@ -122,3 +122,119 @@ impl Owner {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn wrote(manager: &str, operation: &str, fields: &Value) -> Value {
+        json!({"manager": manager, "operation": operation, "fieldsType": "FieldsV1", "fieldsV1": fields})
+    }
+
+    fn writer(manager: &str, applies: bool) -> Writer {
+        Writer { manager: manager.to_owned(), applies }
+    }
+
+    #[test]
+    fn an_object_is_known_by_the_marks_of_its_owner() {
+        let argo = || Some(Owner::ArgoCd("shop".to_owned()));
+        for (metadata, expected) in [
+            (json!({}), None),
+            (json!({"labels": {"app.kubernetes.io/instance": "shop", "app.kubernetes.io/managed-by": "Helm"}}), None),
+            (json!({"annotations": {"meta.helm.sh/release-name": "web"}}), Some(Owner::Helm("web".to_owned()))),
+            (json!({"annotations": {"argocd.argoproj.io/tracking-id": "shop:v1/ConfigMap:ns/web-config"}}), argo()),
+            (json!({"labels": {"argocd.argoproj.io/instance": "shop"}}), argo()),
+            // It may leave no mark but its name as a writer.
+            (
+                json!({
+                    "labels": {"app.kubernetes.io/instance": "shop"},
+                    "managedFields": [wrote("argocd-controller", "Apply", &json!({}))],
+                }),
+                argo(),
+            ),
+            (
+                json!({"labels": {"kustomize.toolkit.fluxcd.io/name": "apps", "kustomize.toolkit.fluxcd.io/namespace": "flux-system"}}),
+                Some(Owner::Flux("kustomization apps -n flux-system".to_owned())),
+            ),
+            // Flux runs Helm, which leaves its own mark too.
+            (
+                json!({
+                    "labels": {"helm.toolkit.fluxcd.io/name": "web"},
+                    "annotations": {"meta.helm.sh/release-name": "web"},
+                }),
+                Some(Owner::Flux("helmrelease web".to_owned())),
+            ),
+        ] {
+            assert_eq!(owner(&json!({"metadata": metadata})), expected, "{metadata}");
+        }
+    }
+
+    #[test]
+    fn what_people_wrote_is_rendered_by_nobody() {
+        let mode = json!({"f:data": {"f:MAINTENANCE_MODE": {}}});
+        let other = json!({"f:data": {"f:RETRY_AFTER": {}}});
+        let by = |manager: &str, applies: bool| Some(writer(manager, applies));
+        for (managers, expected) in [
+            (vec![], None),
+            (vec![wrote("helm", "Apply", &other)], None),
+            (vec![wrote("kubectl-patch", "Update", &mode)], None),
+            (vec![wrote("oc", "Update", &mode)], None),
+            (vec![wrote(MANAGER, "Update", &mode)], None),
+            (vec![wrote("helm", "Update", &mode)], by("helm", false)),
+            (vec![wrote("kubectl-patch", "Update", &mode), wrote("helm", "Apply", &mode)], by("helm", true)),
+            (vec![wrote("argocd-controller", "Apply", &mode)], by("argocd-controller", true)),
+        ] {
+            let object = json!({"metadata": {"managedFields": managers}});
+            assert_eq!(renders(&object, &["data", "MAINTENANCE_MODE"]), expected, "{object}");
+        }
+    }
+
+    #[test]
+    fn what_we_have_taken_is_still_rendered_by_whoever_had_it() {
+        let selector = json!({"f:spec": {"f:selector": {}}});
+        let kept = json!({"managedFields": [wrote("helm", "Apply", &selector)]}).to_string();
+        let object = json!({"metadata": {
+            "annotations": {"maintenance-mode.github.io/restore-meta": kept},
+            "managedFields": [wrote(MANAGER, "Update", &selector)],
+        }});
+        assert_eq!(renders(&object, &["spec", "selector"]), Some(writer("helm", true)));
+        assert_eq!(renders(&object, &["data", "MAINTENANCE_MODE"]), None);
+    }
+
+    #[test]
+    fn what_was_applied_by_a_client_is_rendered() {
+        let applied = json!({"data": {"MAINTENANCE_MODE": "false"}}).to_string();
+        let object = json!({"metadata": {
+            "annotations": {"kubectl.kubernetes.io/last-applied-configuration": applied},
+            "managedFields": [wrote("kubectl-client-side-apply", "Update", &json!({"f:data": {"f:MAINTENANCE_MODE": {}}}))],
+        }});
+        let expected = Some(writer("kubectl apply", false));
+        assert_eq!(renders(&object, &["data", "MAINTENANCE_MODE"]), expected);
+        assert_eq!(renders(&object, &["data", "MAINTENANCE_UNTIL"]), None);
+    }
+
+    #[test]
+    fn who_takes_it_back_is_told_with_what_to_do_instead() {
+        let argo = Owner::ArgoCd("shop".to_owned()).instead(Mode::Maintenance).unwrap();
+        assert!(argo.contains("argocd app set shop -p maintenance.enabled=true"), "{argo}");
+        let argo = Owner::ArgoCd("shop".to_owned()).instead(Mode::Normal).unwrap();
+        assert!(argo.contains("set maintenance.enabled=false in Git"), "{argo}");
+        let flux = Owner::Flux("helmrelease web -n shop".to_owned()).instead(Mode::Maintenance).unwrap();
+        assert!(flux.contains("flux suspend helmrelease web -n shop"), "{flux}");
+        assert_eq!(Owner::Helm("web".to_owned()).instead(Mode::Maintenance), None);
+    }
+
+    #[test]
+    fn the_next_helm_upgrade_is_foretold() {
+        let says = |applies: Option<bool>| {
+            let writer = applies.map(|applies| writer("helm", applies));
+            Owner::Helm("web".to_owned()).next_upgrade("spec.selector", writer.as_ref(), Mode::Maintenance).unwrap()
+        };
+        assert!(says(None).contains("leaves spec.selector as it is"));
+        assert!(says(Some(false)).contains("give it maintenance.enabled=true"));
+        assert!(says(Some(true)).contains("conflict at spec.selector"));
+        assert_eq!(Owner::ArgoCd("shop".to_owned()).next_upgrade("spec.selector", None, Mode::Maintenance), None);
+    }
+}

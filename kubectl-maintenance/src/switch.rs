@@ -309,10 +309,7 @@ fn await_in_force(
         _ => None,
     });
     if let Some(why) = bad {
-        switched.problem = Some(format!(
-            "{objects} is in mode {mode}, but a front door does not follow within {} s: {why}",
-            switch.timeout.as_secs()
-        ));
+        switched.problem = Some(format!("{objects} is in mode {mode}, but a front door does not show it: {why}"));
     }
     Ok(switched)
 }
