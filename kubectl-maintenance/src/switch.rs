@@ -1,7 +1,7 @@
 //! What `on` and `off` share: which releases, and then check, change, wait, and tell.
 
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
@@ -19,6 +19,9 @@ use crate::report::{Asked, Report, Switched};
 use crate::session::Session;
 use crate::wait::{self, Waited};
 use crate::{preflight, settings, stamp, undo, who};
+
+/// Where no front door can tell that proxies have followed the endpoints, they are given this time; they take a tenth.
+const PROXIES_FOLLOW: Duration = Duration::from_secs(1);
 
 /// What is to happen to one release.
 pub struct Plan {
@@ -304,6 +307,9 @@ fn await_in_force(
         }
     }
     switched.doors = ask_doors(session, switch, plan, deadline);
+    if !switched.checked() && plan.release.kind == Kind::Service {
+        session.pause(PROXIES_FOLLOW);
+    }
     let bad = switched.doors.iter().find_map(|door| match &door.verdict {
         Verdict::Bad(why) => Some(why.clone()),
         _ => None,

@@ -37,7 +37,7 @@ fn who_when_and_why_are_told_until_it_ends() {
     let cluster = Cluster::tiers();
     cluster.run(&["on", "--reason", "new database"]).ended(0, &[]);
     let annotations = cluster.object("configmaps/app-config")["metadata"]["annotations"].clone();
-    assert_eq!(annotations[format!("{PREFIX}since")], "2026-12-01T20:00:01Z");
+    assert_eq!(annotations[format!("{PREFIX}since")], "2026-12-01T20:00:00Z");
     assert_eq!(annotations[format!("{PREFIX}by")], "ann");
     assert_eq!(annotations[format!("{PREFIX}reason")], "new database");
     cluster.run(&["off"]).ended(0, &["web: normal is in force after"]);
@@ -61,7 +61,7 @@ fn off_puts_everything_back() {
     let data = cluster.data("app-config");
     assert_eq!(
         (data["MAINTENANCE_MESSAGE"].as_str(), data["MAINTENANCE_UNTIL"].as_str()),
-        ("Back soon", "2026-12-01T22:00:01Z")
+        ("Back soon", "2026-12-01T22:00:00Z")
     );
     cluster.run(&["off"]).ended(0, &[]);
     let after = cluster.object("configmaps/app-config");

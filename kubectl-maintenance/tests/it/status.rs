@@ -25,7 +25,7 @@ fn who_since_when_why_and_until_when() {
         0,
         &[
             "NAMESPACE  RELEASE  KIND    MODE         SINCE                 BY   UNTIL                 REASON\n",
-            "shop       web      config  maintenance  2026-12-01T20:00:01Z  ann  2026-12-01T22:00:01Z  new database\n",
+            "shop       web      config  maintenance  2026-12-01T20:00:00Z  ann  2026-12-01T22:00:00Z  new database\n",
         ],
     );
     // What an upgrade has left behind says nothing in mode normal.
