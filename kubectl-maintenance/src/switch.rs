@@ -120,6 +120,9 @@ impl Plan {
             entries,
             doors,
         };
+        for (kinds, why) in &plan.entries.unseen {
+            plan.notes.push(format!("{kinds} may not be listed, so front doors may be missing: {why}"));
+        }
         for change in &plan.changes {
             let notes = others_write(session, switch.force, change, mode)?;
             plan.notes.extend(notes);

@@ -64,7 +64,7 @@ fn one_that_stays_as_it_was_is_named() {
     said.ended(
         1,
         &[
-            "web: configmap/app-config is in mode maintenance, but a front door does not follow within 2 s",
+            "web: configmap/app-config is in mode maintenance, but a front door does not show it",
             &format!("{} answers 200", door.url),
         ],
     );
@@ -75,7 +75,7 @@ fn one_that_stays_as_it_was_is_named() {
     said.ended(
         1,
         &[
-            "service/shop-front is in mode normal, but a front door does not follow",
+            "service/shop-front is in mode normal, but a front door does not show it",
             &format!("{} answers 503", door.url),
         ],
     );
@@ -118,7 +118,7 @@ fn one_that_cannot_be_reached_is_a_line_and_no_failure_unless_it_is_named() {
     said.ended(
         1,
         &[
-            "configmap/app-config is in mode maintenance, but a front door does not follow",
+            "configmap/app-config is in mode maintenance, but a front door does not show it",
             "cannot be reached from here",
         ],
     );
