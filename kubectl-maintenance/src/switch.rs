@@ -202,6 +202,8 @@ pub fn carry_out(session: &Session<'_>, switch: &cli::Switch, mode: Mode, by: &s
             if switch.wait { await_in_force(session, switch, mode, plan, started)? } else { Switched::default() };
         let name = &plan.release.name;
         match &switched.problem {
+            // What was interrupted is told at the end.
+            Some(_) if session.stopped() => {}
             Some(problem) => session.output.message(&format!("{name}: {problem}")),
             None if switch.wait => {
                 let unchecked = if switched.checked() { "" } else { "; no front door was checked" };
@@ -310,6 +312,10 @@ fn await_in_force(
         }
     }
     switched.doors = ask_doors(session, switch, plan, deadline);
+    if session.stopped() {
+        switched.problem = Some("its front doors were not asked to the end".to_owned());
+        return Ok(switched);
+    }
     if !switched.checked() && plan.release.kind == Kind::Service {
         session.pause(PROXIES_FOLLOW);
     }
