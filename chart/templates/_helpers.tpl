@@ -1,7 +1,4 @@
-{{/*
-Names, namespaces and the like go through toYaml where they stand alone: it quotes those
-that YAML would take for something else, such as a release no or a namespace 123.
-*/}}
+{{/* Names go through toYaml where they stand alone: it quotes what YAML would take for something else, such as a release no. */}}
 
 {{/* What the objects' names start with. */}}
 {{- define "maintenance-mode.fullname" -}}
@@ -12,258 +9,278 @@ that YAML would take for something else, such as a release no or a namespace 123
 {{- .Values.configMapName | default (printf "%s-config" (include "maintenance-mode.fullname" .)) -}}
 {{- end }}
 
+{{- define "maintenance-mode.image" -}}
+{{ .Values.image.repository }}{{ with .Values.image.digest }}@{{ . }}{{ else }}:{{ .Values.image.tag | default .Chart.AppVersion }}{{ end }}
+{{- end }}
+
+{{/* How people come in: route, ingress, httpRoute or none. */}}
+{{- define "maintenance-mode.exposeType" -}}
+{{- $auto := .Capabilities.APIVersions.Has "route.openshift.io/v1" | ternary "route" "ingress" -}}
+{{- eq .Values.expose.type "auto" | ternary $auto .Values.expose.type -}}
+{{- end }}
+
 {{/* What a Service, a budget or a Deployment finds its pods by: (dict "root" $ "component" "user"). */}}
 {{- define "maintenance-mode.selectorLabels" -}}
 app.kubernetes.io/name: maintenance-mode
 app.kubernetes.io/instance: {{ .root.Release.Name | toYaml }}
-app.kubernetes.io/component: {{ .component }}
+{{- with .component }}
+app.kubernetes.io/component: {{ . }}
 {{- end }}
-
-{{/* Labels of objects. Not of pods: a new chart version alone must not restart them. */}}
-{{- define "maintenance-mode.labels" -}}
-{{ include "maintenance-mode.selectorLabels" . }}
-{{ include "maintenance-mode.sharedLabels" .root }}
-{{- end }}
-
-{{/* Labels of every object, those of no component included. */}}
-{{- define "maintenance-mode.sharedLabels" -}}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name (.Chart.Version | replace "+" "_") }}
-{{- with .Values.commonLabels }}
-{{ toYaml . }}
-{{- end }}
-{{- end }}
-
-{{- define "maintenance-mode.image" -}}
-{{- if .Values.image.digest -}}
-{{ .Values.image.repository }}@{{ .Values.image.digest }}
-{{- else -}}
-{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
-{{- end -}}
 {{- end }}
 
 {{/*
-The live settings, named as the server names them. What is empty is left out, so
-that the server's own default rules. int64, as a number from a file is a float
-to Helm and would be printed as 3.1536e+07.
+Metadata of an object, below its name: (dict "root" $ "component" "user" "labels" … "annotations" …), the last three
+where it has some. Not of pods: a new version of the chart alone must not restart them.
+*/}}
+{{- define "maintenance-mode.metadata" -}}
+namespace: {{ .root.Release.Namespace | toYaml }}
+labels:
+  {{- include "maintenance-mode.selectorLabels" . | nindent 2 }}
+  app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+  app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+  helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name (.root.Chart.Version | replace "+" "_") }}
+  {{- with merge (dict) (.labels | default dict) .root.Values.commonLabels }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- with merge (dict) (.annotations | default dict) .root.Values.commonAnnotations }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{/* Labels of the pod of helm test, and what finds it. No other pod has them, so that no Service leads to it. */}}
+{{- define "maintenance-mode.testLabels" -}}
+app.kubernetes.io/name: maintenance-mode-test
+maintenance-mode.github.io/test: {{ .Release.Name | toYaml }}
+{{- end }}
+
+{{/*
+The entries of a kind, put into the dict that is given, (dict "root" $ "kind" "ingress"): `entries` has a map as
+expose.user for each component that has an entry. The component is also the end of its Service's name.
+*/}}
+{{- define "maintenance-mode.entries" -}}
+{{- $values := .root.Values }}
+{{- $entries := dict }}
+{{- if or (eq .kind "none") (ne .kind (include "maintenance-mode.exposeType" .root)) }}
+{{- else if eq $values.shape "standby" }}
+{{- /* There expose.user has its defaults, as the schema demands. */}}
+{{- with $values.page.host }}{{ $_ := set $entries "page" (merge (dict "host" .) $values.expose.user) }}{{ end }}
+{{- else }}
+{{- if $values.expose.user.enabled }}{{ $_ := set $entries "user" $values.expose.user }}{{ end }}
+{{- if $values.admin.enabled }}{{ $_ := set $entries "admin" $values.expose.admin }}{{ end }}
+{{- end }}
+{{- $_ := set . "entries" $entries }}
+{{- end }}
+
+{{/*
+Pods of a component, put into the dict that is given, (dict "root" $ "component" "page"):
+  labels      their labels. Front Services find page pods by them: every key of a front Service's selector is there
+  ports       where users come in: names by number, empty where a number is all that is asked for
+  management  the number of the management port
+Page pods alone have more ports than 8080: there are no front Services in the other shape.
+*/}}
+{{- define "maintenance-mode.pods" -}}
+{{- $values := .root.Values }}
+{{- $fullname := include "maintenance-mode.fullname" .root }}
+{{- $labels := dict "app.kubernetes.io/name" "maintenance-mode" "app.kubernetes.io/instance" .root.Release.Name "app.kubernetes.io/component" .component }}
+{{- if eq .component "page" }}{{ $_ := set $labels "maintenance-mode.github.io/page" $fullname }}{{ end }}
+{{- $labels = merge $labels $values.page.labels $values.podLabels $values.commonLabels }}
+{{- $names := list }}
+{{- $ports := dict }}
+{{- range $values.frontServices }}
+{{- range $key, $_ := .selector }}
+{{- if not (hasKey $labels $key) }}{{ $_ := set $labels $key (printf "%s-page" $fullname) }}{{ end }}
+{{- end }}
+{{- range .ports }}
+{{- $target := .targetPort | default .port }}
+{{- if kindIs "string" $target }}{{ $names = append $names $target | uniq }}{{ else }}{{ $_ := set $ports ($target | int | toString) "" }}{{ end }}
+{{- end }}
+{{- end }}
+{{- $_ := set $ports "8080" (first $names | default "http") }}
+{{- /* Each further name has the first free number: server-side apply refuses one number under two names. */}}
+{{- range $name := rest $names }}
+{{- $number := "" }}
+{{- range untilStep 8181 8080 -1 }}{{ if not (hasKey $ports (toString .)) }}{{ $number = toString . }}{{ end }}{{ end }}
+{{- $_ := set $ports $number $name }}
+{{- end }}
+{{- $management := "" }}
+{{- range untilStep 9190 9089 -1 }}{{ if not (hasKey $ports (toString .)) }}{{ $management = toString . }}{{ end }}{{ end }}
+{{- $_ := set . "labels" $labels }}
+{{- $_ := set . "ports" $ports }}
+{{- $_ := set . "management" $management }}
+{{- end }}
+
+{{/*
+The live settings, named as the server names them. What is empty is left out, so that the server's own default rules.
+int64, as a number from a file is a float to Helm and would be printed as 3.1536e+07.
 */}}
 {{- define "maintenance-mode.configData" -}}
 {{- $page := .Values.maintenance }}
 {{- $data := dict
-  "RETRY_AFTER" ($page.retryAfter | int64 | toString)
-  "RETRY_JITTER" ($page.retryJitter | int64 | toString)
-  "RESPONSE_FORMAT" $page.responseFormat
-  "MAINTENANCE_LANGUAGE" $page.language
-}}
-{{- /* Page pods are always in maintenance: the toggle is elsewhere. */}}
-{{- if and (kindIs "bool" $page.enabled) (eq (include "maintenance-mode.switch" .) "config") }}
-{{- $_ := set $data "MAINTENANCE_MODE" ($page.enabled | toString) }}
-{{- end }}
-{{- $texts := dict
   "MAINTENANCE_TITLE" $page.title
   "MAINTENANCE_MESSAGE" $page.message
   "MAINTENANCE_CONTACT" $page.contact
+  "MAINTENANCE_LANGUAGE" $page.language
   "MAINTENANCE_UNTIL" $page.until
   "MAINTENANCE_ACCENT" $page.accent
+  "RETRY_AFTER" ($page.retryAfter | int64 | toString)
+  "RETRY_JITTER" ($page.retryJitter | int64 | toString)
+  "RESPONSE_FORMAT" $page.responseFormat
   "CORS_ALLOW_ORIGINS" (join " " $page.cors.allowOrigins)
 }}
 {{- range $language, $its := $page.translations }}
-{{- $_ := set $texts (printf "MAINTENANCE_TITLE.%s" $language) $its.title }}
-{{- $_ := set $texts (printf "MAINTENANCE_MESSAGE.%s" $language) $its.message }}
+{{- $_ := set $data (printf "MAINTENANCE_TITLE.%s" $language) $its.title }}
+{{- $_ := set $data (printf "MAINTENANCE_MESSAGE.%s" $language) $its.message }}
 {{- end }}
-{{- range $name, $text := $texts }}
-{{- with $text }}{{ $_ := set $data $name . }}{{ end }}
+{{- /* Page pods are always in maintenance: the toggle is elsewhere. */}}
+{{- if and (kindIs "bool" $page.enabled) (eq .Values.shape "tiers") }}{{ $_ := set $data "MAINTENANCE_MODE" ($page.enabled | toString) }}{{ end }}
+{{- range $name, $value := $data }}
+{{- with $value }}
+{{ $name }}: {{ . | quote }}
 {{- end }}
-{{- toYaml $data }}
-{{- end }}
-
-{{/* Name of the port where users come in. A Service whose selector is moved finds it by the application's own name. */}}
-{{- define "maintenance-mode.portName" -}}
-{{- if and (eq (include "maintenance-mode.switch" .) "selector") (kindIs "string" .Values.app.targetPort) }}{{ .Values.app.targetPort }}{{ else }}http{{ end -}}
-{{- end }}
-
-{{/* Number of that port; or else its number is the application's. */}}
-{{- define "maintenance-mode.port" -}}
-{{- if and (eq (include "maintenance-mode.switch" .) "selector") (not (kindIs "string" .Values.app.targetPort)) }}{{ .Values.app.targetPort | int64 }}{{ else }}8080{{ end -}}
-{{- end }}
-
-{{/* How a Service is reached from without: (dict "root" $ "tier" "user"). */}}
-{{- define "maintenance-mode.serviceType" -}}
-{{- $service := index .root.Values.service .tier -}}
-type: {{ $service.type | default .root.Values.service.type }}
-{{- with $service.loadBalancerClass }}
-loadBalancerClass: {{ . | toYaml }}
-{{- end }}
-{{- with $service.loadBalancerSourceRanges }}
-loadBalancerSourceRanges:
-  {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end }}
 
-{{/* What the chart itself has in a container's environment. */}}
-{{- define "maintenance-mode.ownEnv" -}}
-- name: TIER
-  value: {{ .component }}
-{{- if ne (include "maintenance-mode.switch" .root) "config" }}
-- name: STANDBY
-  value: "true"
+{{/* A container's environment: as podTemplate. What is empty is left out. */}}
+{{- define "maintenance-mode.env" -}}
+{{- $values := .root.Values }}
+{{- $env := dict
+  "TIER" (eq .component "admin" | ternary "admin" "user")
+  "CONFIG_DIR" "/etc/maintenance-mode/config"
+  "PAGES_DIR" (empty $values.maintenance.pages | ternary "" "/etc/maintenance-mode/pages")
+  "PAGES_SOURCES" (join " " $values.maintenance.pagesSources)
+  "SHUTDOWN_DELAY" ($values.shutdown.delay | int64 | toString)
+  "SHUTDOWN_TIMEOUT" ($values.shutdown.timeout | int64 | toString)
+  "LOG_FORMAT" $values.logFormat
+}}
+{{- if ne .component "admin" }}
+{{- $_ := set $env "HEALTH_PATH" $values.maintenance.healthPath }}
+{{- $_ := set $env "HEALTH_USER_AGENTS" (join " " $values.maintenance.healthUserAgents | default "none") }}
 {{- end }}
-{{- if and (eq .component "user") .root.Values.maintenance.healthPath }}
-- name: HEALTH_PATH
-  value: {{ .root.Values.maintenance.healthPath | quote }}
+{{- if eq .component "page" }}
+{{- $_ := set $env "STANDBY" "true" }}
+{{- $_ := set $env "LISTEN" (printf "[::]:%s" (keys .ports | sortAlpha | join ",[::]:")) }}
+{{- $_ := set $env "MANAGEMENT_LISTEN" (printf "[::]:%s" .management) }}
 {{- end }}
-{{- if eq .component "user" }}
-- name: HEALTH_USER_AGENTS
-  value: {{ join " " .root.Values.maintenance.healthUserAgents | default "none" | quote }}
+{{- /* Each name once, as server-side apply demands. */}}
+{{- range $values.extraEnv }}{{ $_ := unset $env .name }}{{ end }}
+{{- range $name, $value := $env }}
+{{- with $value }}
+- name: {{ $name }}
+  value: {{ . | quote }}
 {{- end }}
-{{- if .root.Values.maintenance.pages }}
-- name: PAGES_DIR
-  value: /etc/maintenance-mode/pages
 {{- end }}
-{{- with .root.Values.maintenance.pagesSources }}
-- name: PAGES_SOURCES
-  value: {{ join " " . | quote }}
-{{- end }}
-{{- if eq .component "admin" }}
-{{- with .root.Values.admin.auth.existingSecret }}
+{{- with and (eq .component "admin") $values.admin.auth.existingSecret }}
 - name: ADMIN_USER
-  valueFrom:
-    secretKeyRef:
-      name: {{ . | toYaml }}
-      key: username
+  valueFrom: {secretKeyRef: {name: {{ . | quote }}, key: username}}
 - name: ADMIN_PASSWORD
-  valueFrom:
-    secretKeyRef:
-      name: {{ . | toYaml }}
-      key: password
+  valueFrom: {secretKeyRef: {name: {{ . | quote }}, key: password}}
 {{- end }}
+{{- with $values.extraEnv }}
+{{ toYaml . }}
 {{- end }}
-{{- $port := include "maintenance-mode.port" .root }}
-{{- if ne $port "8080" }}
-- name: LISTEN
-  value: "[::]:{{ $port }}"
-{{- end }}
-- name: CONFIG_DIR
-  value: /etc/maintenance-mode/config
-- name: SHUTDOWN_DELAY
-  value: {{ .root.Values.shutdown.delay | int64 | quote }}
-- name: SHUTDOWN_TIMEOUT
-  value: {{ .root.Values.shutdown.timeout | int64 | quote }}
-- name: LOG_FORMAT
-  value: {{ .root.Values.logFormat | quote }}
 {{- end }}
 
-{{/* The pod's spec: (dict "root" $ "component" "user" "resources" … "readiness" "/readyz"). */}}
-{{- define "maintenance-mode.podSpec" -}}
-{{- $values := .root.Values -}}
-{{- $port := include "maintenance-mode.port" .root | int64 -}}
-{{- $podSecurityContext := $values.podSecurityContext | default dict -}}
+{{/*
+The template of a Deployment's pods: (dict "root" $ "component" "user" "resources" … "readiness" "/readyz"), and
+"annotations" and "extraContainers" where there are some.
+*/}}
+{{- define "maintenance-mode.podTemplate" -}}
+{{- $values := .root.Values }}
+{{- include "maintenance-mode.pods" . }}
+{{- /* Below 1024 who is not root may listen all the same: a safe sysctl of the pod's own network. */}}
 {{- $low := dict "name" "net.ipv4.ip_unprivileged_port_start" "value" "0" }}
+{{- $podSecurityContext := $values.podSecurityContext | default dict }}
 {{- $sysctls := $podSecurityContext.sysctls | default list }}
-{{- $names := list }}
-{{- range $sysctls }}{{ $names = append $names .name }}{{ end }}
-{{- if and (lt $port 1024) (not (has $low.name $names)) }}
-{{- /* Who is not root may listen there all the same: a safe sysctl of the pod's own network. */}}
+{{- range $sysctls }}{{ if eq .name $low.name }}{{ $low = dict }}{{ end }}{{ end }}
+{{- range $number, $_ := .ports }}
+{{- if and $low (lt (int $number) 1024) }}
 {{- $podSecurityContext = merge (dict "sysctls" (append $sysctls $low)) $podSecurityContext }}
+{{- end }}
 {{- end -}}
-serviceAccountName: {{ include "maintenance-mode.fullname" .root | toYaml }}
-automountServiceAccountToken: false
-# The server reads its settings from the environment: no names of Services in it.
-enableServiceLinks: false
-{{- with $values.image.pullSecrets }}
-imagePullSecrets:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
-# The delay and the timeout of the server, and 5 seconds before the kubelet kills it.
-terminationGracePeriodSeconds: {{ add $values.shutdown.delay $values.shutdown.timeout 5 }}
-{{- with $podSecurityContext }}
-securityContext:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
-{{- with $values.nodeSelector }}
-nodeSelector:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
-{{- with $values.tolerations }}
-tolerations:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
-{{- with $values.affinity }}
-affinity:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
-{{- with $values.priorityClassName }}
-priorityClassName: {{ . | toYaml }}
-{{- end }}
-# Over the nodes where that can be had. Pods of the rollout's other side do not
-# count, else the new ones would be spread around pods that are about to go.
-topologySpreadConstraints:
-  - maxSkew: 1
-    topologyKey: kubernetes.io/hostname
-    whenUnsatisfiable: ScheduleAnyway
-    labelSelector:
-      matchLabels:
-        {{- include "maintenance-mode.selectorLabels" . | nindent 8 }}
-    matchLabelKeys:
-      - pod-template-hash
-containers:
-  - name: maintenance-mode
-    image: {{ include "maintenance-mode.image" .root | quote }}
-    imagePullPolicy: {{ $values.image.pullPolicy }}
-    {{- with $values.securityContext }}
-    securityContext:
-      {{- toYaml . | nindent 6 }}
-    {{- end }}
-    env:
-      {{- include "maintenance-mode.env" . | nindent 6 }}
-    ports:
-      - name: {{ include "maintenance-mode.portName" .root | toYaml }}
-        containerPort: {{ $port }}
-      - name: management
-        containerPort: 9090
-    livenessProbe:
-      httpGet:
-        path: /livez
-        port: management
-      periodSeconds: 10
-      timeoutSeconds: 3
-      failureThreshold: 3
-    # Each second, so that a rollout, which is how the mode changes, is quick.
-    readinessProbe:
-      httpGet:
-        path: {{ .readiness }}
-        port: management
-      periodSeconds: 1
-      timeoutSeconds: 3
-      failureThreshold: 3
-    {{- with .resources }}
-    resources:
-      {{- toYaml . | nindent 6 }}
-    {{- end }}
-    # Whole directories: a subPath would never see a change.
-    volumeMounts:
-      - name: config
-        mountPath: /etc/maintenance-mode/config
-        readOnly: true
-      {{- if $values.maintenance.pages }}
-      - name: pages
-        mountPath: /etc/maintenance-mode/pages
-        readOnly: true
-      {{- end }}
-      {{- with $values.extraVolumeMounts }}
-      {{- toYaml . | nindent 6 }}
-      {{- end }}
-volumes:
-  - name: config
-    configMap:
-      name: {{ include "maintenance-mode.configMapName" .root | toYaml }}
-  {{- with $values.maintenance.pages }}
-  - name: pages
-    configMap:
-      name: {{ . | toYaml }}
+metadata:
+  {{- with merge (dict) (.annotations | default dict) $values.podAnnotations }}
+  annotations:
+    {{- toYaml . | nindent 4 }}
   {{- end }}
-  {{- with $values.extraVolumes }}
-  {{- toYaml . | nindent 2 }}
+  labels:
+    {{- toYaml .labels | nindent 4 }}
+spec:
+  serviceAccountName: {{ include "maintenance-mode.fullname" .root | toYaml }}
+  automountServiceAccountToken: false
+  # The server reads its settings from the environment: no names of Services in it.
+  enableServiceLinks: false
+  # The delay and the timeout of the server, and 5 seconds before the kubelet kills it.
+  terminationGracePeriodSeconds: {{ add $values.shutdown.delay $values.shutdown.timeout 5 }}
+  {{- $set := pick $values "affinity" "nodeSelector" "priorityClassName" "tolerations" }}
+  {{- range $key, $value := merge $set (dict "imagePullSecrets" $values.image.pullSecrets "securityContext" $podSecurityContext) }}
+  {{- with $value }}
+  {{ $key }}:
+    {{- toYaml . | nindent 4 }}
   {{- end }}
+  {{- end }}
+  # Over the nodes where that can be had. Pods of a rollout's other side, which are about to go, do not count.
+  topologySpreadConstraints:
+    - maxSkew: 1
+      topologyKey: kubernetes.io/hostname
+      whenUnsatisfiable: ScheduleAnyway
+      labelSelector:
+        matchLabels:
+          {{- include "maintenance-mode.selectorLabels" . | nindent 10 }}
+      matchLabelKeys:
+        - pod-template-hash
+  containers:
+    - name: maintenance-mode
+      image: {{ include "maintenance-mode.image" .root | quote }}
+      imagePullPolicy: {{ $values.image.pullPolicy }}
+      {{- range $key, $value := dict "securityContext" $values.securityContext "resources" .resources }}
+      {{- with $value }}
+      {{ $key }}:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
+      {{- end }}
+      env:
+        {{- include "maintenance-mode.env" . | trim | nindent 8 }}
+      ports:
+        {{- range $number, $name := .ports }}
+        - containerPort: {{ $number }}
+          {{- with $name }}
+          name: {{ . | toYaml }}
+          {{- end }}
+        {{- end }}
+        - containerPort: {{ .management }}
+          name: management
+      livenessProbe:
+        httpGet: {path: /livez, port: management}
+        periodSeconds: 10
+        timeoutSeconds: 3
+        failureThreshold: 3
+      # Each second, so that a rollout, which is how the mode changes, is quick.
+      readinessProbe:
+        httpGet: {path: {{ .readiness | quote }}, port: management}
+        periodSeconds: 1
+        timeoutSeconds: 3
+        failureThreshold: 3
+      # Whole directories: a subPath would never see a change.
+      volumeMounts:
+        - {name: config, mountPath: /etc/maintenance-mode/config, readOnly: true}
+        {{- if $values.maintenance.pages }}
+        - {name: pages, mountPath: /etc/maintenance-mode/pages, readOnly: true}
+        {{- end }}
+        {{- with $values.extraVolumeMounts }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
+    {{- with .extraContainers }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+  volumes:
+    - name: config
+      configMap: {name: {{ include "maintenance-mode.configMapName" .root | quote }}}
+    {{- with $values.maintenance.pages }}
+    - name: pages
+      configMap: {name: {{ . | quote }}}
+    {{- end }}
+    {{- with $values.extraVolumes }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
 {{- end }}

@@ -28,22 +28,6 @@ pub enum At {
     Unasked(String),
 }
 
-/// The items of a list as the API server sends it, each with the list's kind and apiVersion, which it leaves out.
-#[must_use]
-pub fn items(mut list: Value) -> Vec<Value> {
-    let kind = text(&list, "/kind").and_then(|kind| kind.strip_suffix("List")).map(str::to_owned);
-    let version = text(&list, "/apiVersion").map(str::to_owned);
-    let Some(Value::Array(mut items)) = list.get_mut("items").map(Value::take) else { return Vec::new() };
-    for item in items.iter_mut().filter_map(Value::as_object_mut) {
-        for (key, value) in [("kind", &kind), ("apiVersion", &version)] {
-            if let Some(value) = value.as_deref().filter(|value| !value.is_empty()) {
-                item.entry(key).or_insert_with(|| value.into());
-            }
-        }
-    }
-    items
-}
-
 /// Every host of the Ingresses, Routes and `HTTPRoutes` among `entries` that lead to one of `services`.
 ///
 /// A Gateway among them tells the scheme and the port of its `HTTPRoutes`; without it they are asked as plain HTTP, unless
@@ -52,14 +36,15 @@ pub fn items(mut list: Value) -> Vec<Value> {
 pub fn find(entries: &[Value], services: &BTreeSet<String>) -> Vec<Door> {
     let mut doors = Vec::new();
     for entry in entries {
-        let (Some(kind), Some(name)) = (kind(entry), text(entry, "/metadata/name")) else { continue };
+        let (Some(kind), Some(word)) = (kind(entry), word(entry)) else { continue };
         let places = match kind {
             Kind::Ingress => ingress(entry, services),
             Kind::Route => route(entry, services),
             Kind::HttpRoute => http_route(entry, entries, services),
         };
+        let name = format!("{word}/{}", text(entry, "/metadata/name").unwrap_or_default());
         for at in places {
-            let door = Door { entry: format!("{}/{name}", kind.word()), at, excluded: is_excluded(entry) };
+            let door = Door { entry: name.clone(), at, excluded: is_excluded(entry) };
             if !doors.contains(&door) {
                 doors.push(door);
             }
@@ -68,26 +53,44 @@ pub fn find(entries: &[Value], services: &BTreeSet<String>) -> Vec<Door> {
     doors
 }
 
+/// The kind of an entry as people name it, such as `ingress`; none for an object of another kind.
+#[must_use]
+pub fn word(entry: &Value) -> Option<&'static str> {
+    kind(entry).map(|kind| match kind {
+        Kind::Ingress => "ingress",
+        Kind::Route => "route",
+        Kind::HttpRoute => "httproute",
+    })
+}
+
+/// Whether people have taken an entry out of the switch.
+#[must_use]
+pub fn is_excluded(entry: &Value) -> bool {
+    entry["metadata"]["labels"][EXCLUDE] == "true"
+}
+
+/// Every Service that an entry sends requests to, those in its own namespace alone.
+#[must_use]
+pub fn services_of(entry: &Value) -> BTreeSet<String> {
+    match kind(entry) {
+        Some(Kind::Ingress) => ingress_backends(entry).map(|backend| backend.service.to_owned()).collect(),
+        Some(Kind::Route) => route_backends(entry).into_iter().collect(),
+        Some(Kind::HttpRoute) => {
+            list(entry, "/spec/rules").iter().flat_map(|rule| rule_backends(rule, namespace(entry))).collect()
+        }
+        None => BTreeSet::new(),
+    }
+}
+
 /// The kinds of entry that are looked at.
 #[derive(Clone, Copy)]
-pub(super) enum Kind {
+enum Kind {
     Ingress,
     Route,
     HttpRoute,
 }
 
-impl Kind {
-    pub(super) fn word(self) -> &'static str {
-        match self {
-            Self::Ingress => "ingress",
-            Self::Route => "route",
-            Self::HttpRoute => "httproute",
-        }
-    }
-}
-
-/// The kind of an entry; none for an object of another kind.
-pub(super) fn kind(entry: &Value) -> Option<Kind> {
+fn kind(entry: &Value) -> Option<Kind> {
     let group = text(entry, "/apiVersion")?.split_once('/').map(|(group, _)| group)?;
     match (group, text(entry, "/kind")?) {
         ("networking.k8s.io", "Ingress") => Some(Kind::Ingress),
@@ -95,11 +98,6 @@ pub(super) fn kind(entry: &Value) -> Option<Kind> {
         ("gateway.networking.k8s.io", "HTTPRoute") => Some(Kind::HttpRoute),
         _ => None,
     }
-}
-
-/// Whether people have taken an entry out of the switch.
-pub(super) fn is_excluded(entry: &Value) -> bool {
-    entry["metadata"]["labels"][EXCLUDE] == "true"
 }
 
 // --- Ingress -----------------------------------------------------------------------------------------------------------
@@ -420,6 +418,7 @@ fn list<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {
 }
 
 #[cfg(test)]
+#[expect(clippy::needless_pass_by_value, reason = "json! is written where it is used")]
 mod tests {
     use serde_json::json;
 
@@ -737,14 +736,26 @@ mod tests {
     }
 
     #[test]
-    fn the_items_of_a_list_get_its_kind() {
-        let list = json!({
-            "kind": "RouteList", "apiVersion": "route.openshift.io/v1",
-            "items": [{"metadata": {"name": "shop"}, "spec": {"host": "shop.test", "to": {"name": "front"}}}],
-        });
-        finds(&items(list), &["http://shop.test/"]);
-        let mixed = json!({"kind": "List", "apiVersion": "v1", "items": [route(json!({"host": "shop.test", "to": {"name": "front"}}))]});
-        finds(&items(mixed), &["http://shop.test/"]);
-        assert_eq!(items(json!({"kind": "Status"})), Vec::<Value>::new());
+    fn the_services_that_get_requests() {
+        let rules = json!([
+            {"host": "shop.test", "http": {"paths": [path("/", "shop"), path("/cart", "cart")]}},
+            {"host": "www.shop.test"},
+        ]);
+        let an_ingress = ingress(json!({"rules": rules, "defaultBackend": {"service": {"name": "rest"}}}));
+        let a_route = route(
+            json!({"to": {"name": "shop"}, "alternateBackends": [{"name": "new", "weight": 1}, {"name": "idle", "weight": 0}]}),
+        );
+        let rules = json!([
+            {"backendRefs": [{"name": "shop", "weight": 1}, {"name": "idle", "weight": 0}, {"name": "far", "namespace": "other"}]},
+            {"filters": [{"type": "RequestMirror", "requestMirror": {"backendRef": {"name": "copy"}}}], "backendRefs": [{"name": "cart"}]},
+        ]);
+        for (entry, expected) in [
+            (an_ingress, &["cart", "rest", "shop"][..]),
+            (a_route, &["new", "shop"]),
+            (http_route(json!({"rules": rules})), &["cart", "shop"]),
+            (json!({"apiVersion": "v1", "kind": "Service", "spec": {"to": {"name": "shop"}}}), &[]),
+        ] {
+            assert_eq!(services_of(&entry), expected.iter().map(|&name| name.to_owned()).collect());
+        }
     }
 }

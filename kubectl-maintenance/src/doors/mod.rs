@@ -9,3 +9,5 @@
 pub mod ask;
 pub mod find;
 mod request;
+#[cfg(test)]
+mod testing;
