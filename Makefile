@@ -78,4 +78,4 @@ clients: ## ask the built server as its clients do: the examples of docs/answers
 	@ci/clients
 
 e2e: ## the proof on a real cluster: that of E2E_KUBECONFIG, else that of `make kind-up`
-	@if [ -z "$$E2E_KUBECONFIG" ]; then ci/demo up && ci/demo e2e-images && environment=$$(ci/demo env) && eval "$$environment"; fi && ci/chart/dry-run && ci/chart/install && cargo build --locked --package kubectl-maintenance --package e2e && cargo run --locked --package e2e
+	@if [ -z "$$E2E_KUBECONFIG" ]; then ci/demo up && ci/demo e2e-images && environment=$$(ci/demo env) && eval "$$environment"; fi && ci/chart/dry-run && ci/chart/install && cargo build --locked --package kubectl-maintenance && cargo run --locked --package e2e

@@ -227,8 +227,7 @@ spec:
       labelSelector:
         matchLabels:
           {{- include "maintenance-mode.selectorLabels" . | nindent 10 }}
-      matchLabelKeys:
-        - pod-template-hash
+      matchLabelKeys: [pod-template-hash]
   containers:
     - name: maintenance-mode
       image: {{ include "maintenance-mode.image" .root | quote }}

@@ -150,7 +150,7 @@ impl Kubectl for Processes {
     fn get(&self, paths: &[String]) -> Result<Vec<Answer>> {
         let proxy = self.proxy()?;
         for path in paths {
-            self.output.command(&self.as_typed(&["get", "--raw", path]));
+            self.output.poll(&self.as_typed(&["get", "--raw", path]));
         }
         proxy.get(paths)
     }

@@ -24,7 +24,7 @@ pub fn run(session: &Session<'_>, off: &Off) -> Result<bool> {
         match ask_once(&question) {
             Verdict::Good(says) => session.output.progress("application", &says),
             Verdict::Bad(why) | Verdict::Unchecked(why) => {
-                refuse(session, force, &format!("the application does not answer: {why}"))?
+                refuse(session, force, &format!("the application does not answer: {why}"))?;
             }
         }
     }

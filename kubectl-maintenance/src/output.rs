@@ -1,6 +1,7 @@
 //! What people are told: results on stdout; progress, notes and commands on stderr, a live line on a terminal and plain
 //! lines elsewhere. `anstream` drops colours where they are not wanted (`NO_COLOR`, no terminal).
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io::{self, IsTerminal as _, Write};
 use std::sync::{Mutex, PoisonError};
@@ -23,6 +24,8 @@ struct Messages {
     open: bool,
     /// The last line of progress, which is not said twice.
     last: String,
+    /// The reads that have been told.
+    polled: BTreeSet<String>,
 }
 
 /// What is well.
@@ -51,7 +54,7 @@ impl Output {
         results: Box<dyn Write + Send>,
         messages: Box<dyn Write + Send>,
     ) -> Self {
-        let messages = Mutex::new(Messages { to: messages, open: false, last: String::new() });
+        let messages = Mutex::new(Messages { to: messages, open: false, last: String::new(), polled: BTreeSet::new() });
         Self { quiet, verbose, live, results: Mutex::new(results), messages }
     }
 
@@ -68,6 +71,13 @@ impl Output {
     pub fn command(&self, command: &str) {
         if self.verbose {
             self.message(&format!("+ {command}"));
+        }
+    }
+
+    /// A read that is repeated until something is in force, for `-v`: it is told once.
+    pub fn poll(&self, command: &str) {
+        if self.verbose && self.messages().polled.insert(command.to_owned()) {
+            self.command(command);
         }
     }
 

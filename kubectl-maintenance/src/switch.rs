@@ -11,7 +11,8 @@ use crate::doors::ask::{Expect, Question, Verdict, await_good};
 use crate::doors::find::{At, Door, find};
 use crate::entries::Entries;
 use crate::failure::{Interrupted, Misuse};
-use crate::owners::{owner, renders};
+use crate::object::annotation;
+use crate::owners::{Writer, owner, renders};
 use crate::pods::{Pod, Wanted};
 use crate::release::{self, Kind, Mode, Release};
 use crate::report::{Asked, Report, Switched};
@@ -127,31 +128,31 @@ impl Plan {
 /// Refuses a change of what Argo CD or Flux renders; says what Helm does to it.
 fn others_write(session: &Session<'_>, force: bool, change: &Change, mode: Mode) -> Result<Vec<String>> {
     let Some(owner) = owner(&change.before) else { return Ok(Vec::new()) };
-    let mut fields: Vec<(String, Option<(String, String)>)> = settings::keys(change)
+    let mut fields: Vec<(String, Option<Writer>)> = settings::keys(change)
         .into_iter()
         .map(|key| (format!("data.{key}"), renders(&change.before, &["data", key])))
         .collect();
     if change.changes("/spec/selector") {
         fields.push(("spec.selector".to_owned(), renders(&change.before, &["spec", "selector"])));
     }
-    let mut notes = Vec::new();
-    for (field, rendered) in &fields {
-        match owner.instead(mode) {
-            Some(instead) if rendered.is_some() => {
-                refuse(
-                    session,
-                    force,
-                    &format!("{} is written by {}, which renders {field}; {instead}", change.object, owner.describe()),
-                )?;
-                break;
-            }
-            Some(_) => {}
-            None => notes.extend(owner.next_upgrade(&format!("{field} of {}", change.object), rendered.as_ref(), mode)),
+    let rendered = fields.iter().find(|(_, writer)| writer.is_some());
+    match (owner.instead(mode), rendered) {
+        (Some(instead), Some((field, _))) => {
+            let why = format!("{} is written by {}, which renders {field}; {instead}", change.object, owner.describe());
+            refuse(session, force, &why)?;
+            Ok(Vec::new())
+        }
+        (Some(_), None) => Ok(Vec::new()),
+        // What was taken by `on` is given back, so that the next upgrade finds what it left.
+        (None, _) if mode == Mode::Normal && annotation(&change.before, "restore-meta").is_some() => Ok(Vec::new()),
+        (None, _) => {
+            let first = rendered.or_else(|| fields.first().filter(|(field, _)| field.ends_with(settings::MODE)));
+            let note = first.and_then(|(field, writer)| {
+                owner.next_upgrade(&format!("{field} of {}", change.object), writer.as_ref(), mode)
+            });
+            Ok(note.into_iter().collect())
         }
     }
-    // One line an object is enough.
-    notes.truncate(1);
-    Ok(notes)
 }
 
 /// Checks, changes, waits, and tells. Whether it is in force everywhere.
@@ -234,25 +235,29 @@ pub fn carry_out(session: &Session<'_>, switch: &cli::Switch, mode: Mode, by: &s
 /// Says what would be done.
 fn would(session: &Session<'_>, switch: &cli::Switch, mode: Mode, plan: &Plan) {
     let name = &plan.release.name;
+    let say = |line: &str| match switch.output {
+        Format::Table => session.output.result(line),
+        Format::Json => session.output.message(line),
+    };
     if plan.changes.is_empty() {
-        session.output.message(&format!("{name}: is in mode {mode} already, so nothing would be changed"));
+        say(&format!("{name}: is in mode {mode} already, so nothing would be changed"));
     }
     for change in &plan.changes {
-        session.output.message(&undo::as_typed(session, change));
+        say(&undo::as_typed(session, change));
     }
     if !switch.wait {
         return;
     }
     if plan.pods.is_some() {
-        session.output.message(&format!("{name}: would annotate its pods, and ask each until it has read the change"));
+        say(&format!("{name}: would annotate its pods, and ask each until it has read the change"));
     }
     if plan.release.kind == Kind::Service {
-        session.output.message(&format!("{name}: would wait until the endpoints of its front Services have followed"));
+        say(&format!("{name}: would wait until the endpoints of its front Services have followed"));
     }
     for (_, at) in places(switch, plan) {
         match at {
-            At::Url(url) => session.output.message(&format!("{name}: would ask the front door {url}")),
-            At::Unasked(why) => session.output.message(&format!("{name}: would not ask a front door: {why}")),
+            At::Url(url) => say(&format!("{name}: would ask the front door {url}")),
+            At::Unasked(why) => say(&format!("{name}: would not ask a front door: {why}")),
         }
     }
 }

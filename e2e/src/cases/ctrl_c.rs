@@ -88,7 +88,7 @@ fn waiting(release: &Release<'_>) -> Result<Child> {
 /// What a terminal sends to the process group in its foreground.
 async fn interrupt(plugin: &Child) -> Result<()> {
     let group = plugin.id().context("the plugin has ended")?;
-    let mut kill = Command::new("sh");
+    let mut kill = Command::new("bash");
     kill.args(["-c", &format!("kill -INT -- -{group}")]);
     run_program(&mut kill, Duration::from_secs(5)).await?.success().map(drop)
 }
