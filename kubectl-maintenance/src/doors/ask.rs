@@ -602,9 +602,19 @@ mod tests {
 
     #[test]
     fn no_proxy_is_asked_for_what_it_is_not_for() {
+        let proxy = proxy(0, |_| page());
+        let verdict = by_proxy(&question("http://door.invalid/", Expect::Page), proxy.port, "10.0.0.0/8, .invalid");
+        assert!(matches!(verdict, Verdict::Unchecked(_)), "{verdict:?}");
+        assert_eq!(proxy.seen(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn no_proxy_is_asked_for_this_machine() {
         let server = Server::plain(|_, _| page());
         let proxy = proxy(0, |_| head(200, ""));
-        is_good(&by_proxy(&question(&server.url("http", "/"), Expect::Page), proxy.port, "127.0.0.0/8"));
+        for url in [server.url("http", "/"), format!("http://localhost:{}/", server.port)] {
+            is_good(&by_proxy(&question(&url, Expect::Page), proxy.port, ""));
+        }
         assert_eq!(proxy.seen(), Vec::<String>::new());
     }
 

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt::{self, Display, Formatter};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -99,7 +100,7 @@ impl Client {
         let own = url.authority().map_or("", |authority| authority.as_str());
         let host = host.unwrap_or(own);
         let https = url.scheme_str() == Some("https");
-        let proxy = self.proxies.intercept(url);
+        let proxy = self.proxies.intercept(url).filter(|_| !is_loopback(url));
         // A proxy takes the host from the URL, unless it only passes bytes on.
         let tunnel = https || host != own;
 
@@ -179,6 +180,12 @@ async fn exchange(stream: Box<dyn Stream>, request: Request<Empty<Bytes>>) -> Re
     tokio::spawn(connection);
     let answer = sender.send_request(request).await?;
     Ok(Answer::new(answer.status().as_u16(), answer.headers()))
+}
+
+/// Whether a URL is this machine's own, such as a port-forward: no proxy gets there.
+fn is_loopback(url: &Uri) -> bool {
+    let host = url.host().unwrap_or_default().trim_matches(['[', ']']);
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
