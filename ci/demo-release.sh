@@ -30,9 +30,9 @@ install_release() {
 plugin() {
   local arguments=("$1" --context "$context" -n "${NAMESPACE:-$namespace}")
   command -v cargo >/dev/null || die "building the plugin needs Rust: https://rustup.rs/. scripts/enable-maintenance.sh and disable-maintenance.sh need kubectl alone"
-  cargo build --quiet --locked --release --package kubectl-maintenance || die "the plugin could not be built"
+  cargo build --quiet --locked --package kubectl-maintenance || die "the plugin could not be built"
   if [ -n "${NAMESPACE:-}${RELEASE:-}" ]; then arguments+=(${RELEASE:+"$RELEASE"}); else arguments+=("$release" --url "$users"); fi
-  exec "${CARGO_TARGET_DIR:-target}/release/kubectl-maintenance" "${arguments[@]}"
+  exec "${CARGO_TARGET_DIR:-target}/debug/kubectl-maintenance" "${arguments[@]}"
 }
 
 tell() {
