@@ -198,10 +198,18 @@ pub fn carry_out(session: &Session<'_>, switch: &cli::Switch, mode: Mode, by: &s
     }
     let mut interrupted = Vec::new();
     for plan in plans {
-        let switched =
-            if switch.wait { await_in_force(session, switch, mode, plan, started)? } else { Switched::default() };
+        let switched = match switch.wait {
+            false => Switched::default(),
+            true => await_in_force(session, switch, mode, plan, started).unwrap_or_else(|why| Switched {
+                waited: true,
+                problem: Some(format!("is changed to {mode}, and whether that is in force cannot be told: {why:#}")),
+                ..Switched::default()
+            }),
+        };
         let name = &plan.release.name;
         match &switched.problem {
+            // What was interrupted is told at the end.
+            Some(_) if session.stopped() => {}
             Some(problem) => session.output.message(&format!("{name}: {problem}")),
             None if switch.wait => {
                 let unchecked = if switched.checked() { "" } else { "; no front door was checked" };
@@ -221,10 +229,8 @@ pub fn carry_out(session: &Session<'_>, switch: &cli::Switch, mode: Mode, by: &s
             }
         }
         if session.stopped() {
-            interrupted.push(format!(
-                "{name} is changed to {mode}; nothing is put back. {}",
-                switched.problem.clone().unwrap_or_default()
-            ));
+            let how_far = switched.problem.as_deref().unwrap_or("it is in force");
+            interrupted.push(format!("{name} is changed to {mode}, and nothing is put back: {how_far}"));
         }
         report.add(plan, switched);
     }
@@ -233,7 +239,7 @@ pub fn carry_out(session: &Session<'_>, switch: &cli::Switch, mode: Mode, by: &s
         session.output.result(&report.json());
     }
     if session.stopped() {
-        return Err(Interrupted(interrupted.join("; ").trim().to_owned()).into());
+        return Err(Interrupted(interrupted.join("; ")).into());
     }
     Ok(report.good())
 }
@@ -310,6 +316,10 @@ fn await_in_force(
         }
     }
     switched.doors = ask_doors(session, switch, plan, deadline);
+    if session.stopped() {
+        switched.problem = Some("its front doors were not asked to the end".to_owned());
+        return Ok(switched);
+    }
     if !switched.checked() && plan.release.kind == Kind::Service {
         session.pause(PROXIES_FOLLOW);
     }

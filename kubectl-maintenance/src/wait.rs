@@ -146,6 +146,9 @@ impl Pods {
 
     /// Which pods are awaited.
     fn missing(&self, what: &str, wanted: &Wanted) -> String {
+        if self.open.is_empty() {
+            return format!("which {what} have read the change cannot be told");
+        }
         let open = self.open.iter().map(|(name, told)| match told.mode {
             None => format!("{name} (no answer)"),
             Some(mode) if wanted.mode.is_some_and(|wanted| wanted != mode) => format!("{name} ({mode})"),

@@ -386,7 +386,7 @@ fn ctrl_c_while_waiting_puts_nothing_back() {
     cluster.interrupt_at("annotate");
     cluster.state.borrow_mut().pods.get_mut("web-2").unwrap().deaf = true;
     let said = cluster.run(&["on"]);
-    said.ended(130, &["interrupted: web is changed to maintenance; nothing is put back", "web-2 (normal)"]);
+    said.ended(130, &["interrupted: web is changed to maintenance, and nothing is put back: these user pods have not read the change", "web-2 (normal)"]);
     assert_eq!(cluster.data("app-config")["MAINTENANCE_MODE"], "true");
 }
 

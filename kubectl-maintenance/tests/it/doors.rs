@@ -169,3 +169,13 @@ fn the_application_is_asked_before_users_are_let_in() {
     cluster.run(&["off", "--check", &good.url]).ended(0, &["normal is in force"]);
     cluster.run(&["off", "--force", "--check", &bad.url]).ended(0, &["forced: the application does not answer"]);
 }
+
+#[test]
+fn ctrl_c_while_a_front_door_is_asked_is_no_success() {
+    let door = Door::open(200, false);
+    let cluster = Cluster::standby();
+    cluster.interrupt_at("get --raw /apis/discovery");
+    let said = cluster.run(&["on", "--url", &door.url]);
+    said.ended(130, &["interrupted: page is changed to maintenance, and nothing is put back: its front doors were not asked to the end"]);
+    said.not("is in force");
+}
