@@ -45,7 +45,8 @@ pub fn run(session: &Session<'_>, on: &On, now: Timestamp) -> Result<bool> {
         if plan.release.kind == Kind::Service {
             let notes = beside(session, &plan.release, &plan.entries)?;
             plan.notes.extend(notes);
-            plan.notes.extend(open_connections(&plan));
+            let open = plan.open_connections();
+            plan.notes.extend(open);
         }
         plans.push(plan);
     }
@@ -111,22 +112,4 @@ fn beside(session: &Session<'_>, release: &Release, entries: &Entries) -> Result
     }
     notes.push("callers inside the cluster, jobs and workers are not stopped".to_owned());
     Ok(notes)
-}
-
-/// What open connections do, where kube-proxy made them.
-fn open_connections(plan: &Plan) -> Option<String> {
-    let unnamed = plan.doors.is_empty();
-    let behind: Vec<String> = plan
-        .release
-        .fronts
-        .iter()
-        .filter(|front| unnamed || front.on_nodes())
-        .map(|front| front.name().to_string())
-        .collect();
-    (!behind.is_empty()).then(|| {
-        format!(
-            "through a cluster IP, a node port or a load balancer before node ports ({}), connections that are open stay with the application until they end",
-            behind.join(", ")
-        )
-    })
 }

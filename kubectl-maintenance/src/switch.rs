@@ -129,6 +129,21 @@ impl Plan {
         }
         Ok(plan)
     }
+
+    /// What open connections do, where kube-proxy made them: for certain where a front Service has a port on the nodes, and
+    /// where no entry leads to it.
+    #[must_use]
+    pub fn open_connections(&self) -> Option<String> {
+        let unnamed = self.doors.is_empty();
+        let behind = self.release.fronts.iter().filter(|front| unnamed || front.on_nodes());
+        let behind: Vec<String> = behind.map(|front| front.name().to_string()).collect();
+        (!behind.is_empty() && !self.changes.is_empty()).then(|| {
+            format!(
+                "through a cluster IP, a node port or a load balancer before node ports ({}), connections that are open stay where they are until they end",
+                behind.join(", ")
+            )
+        })
+    }
 }
 
 /// Refuses a change of what Argo CD or Flux renders; says what Helm does to it.
