@@ -34,7 +34,7 @@ pub(super) struct Answer {
     pub(super) status: u16,
     /// Whether it has our marker, `Maintenance-Mode: on`.
     pub(super) marker: bool,
-    pub(super) location: Option<String>,
+    location: Option<String>,
     /// Server, Via and Age, by which a cache or a platform is known.
     pub(super) traces: String,
 }
@@ -52,6 +52,16 @@ impl Answer {
             location: value(LOCATION.as_str()),
             traces: if traces.is_empty() { "no Server, Via or Age".into() } else { traces.join(", ") },
         }
+    }
+
+    /// Whether it is a 503, and not ours.
+    pub(super) fn is_foreign_503(&self) -> bool {
+        self.status == 503 && !self.marker
+    }
+
+    /// Where it redirects to.
+    pub(super) fn redirect(&self) -> Option<&str> {
+        self.location.as_deref().filter(|_| matches!(self.status, 301 | 302 | 303 | 307 | 308))
     }
 }
 
