@@ -1,62 +1,23 @@
 #!/usr/bin/env pwsh
+# Installs a release of the chart, or upgrades it and keeps its values: deploy.ps1 [NAMESPACE [RELEASE [HELM ARGUMENT...]]],
+# by default the demo's, demo-503 and demo-app. The cluster is that of KUBECONFIG, or the current context. HELM names another helm.
+#   scripts/deploy.ps1 shop shop --set expose.user.host=shop.example.org --set expose.admin.host=admin.shop.example.org
+param([string] $Namespace = 'demo-503', [string] $Release = 'demo-app', [Parameter(ValueFromRemainingArguments)][string[]] $HelmArguments = @())
+function Stop-Here([string] $Message) { [Console]::Error.WriteLine("deploy.ps1: $Message"); exit 1 }
 
-<#
-.SYNOPSIS
-Installs a release of the chart, or upgrades it keeping its values, and waits until it is there: the twin of deploy.sh.
-.DESCRIPTION
-The environment variable HELM names the client; default: helm.
-.PARAMETER Chart
-Default: the chart of this repository.
-.PARAMETER Timeout
-A duration, such as 5m.
-.PARAMETER DryRun
-Print the helm command, and change nothing.
-.PARAMETER HelmArguments
-Whatever follows the other parameters goes to helm.
-.EXAMPLE
-./deploy.ps1 -Namespace shop -Release shop --set expose.user.host=shop.example.org
-#>
-[CmdletBinding(PositionalBinding = $false)]
-param(
-    [Alias('n')][string] $Namespace = 'demo-503',
-    [Alias('r')][string] $Release = 'demo-app',
-    [string] $Context,
-    [string] $Chart,
-    [string] $Timeout = '5m',
-    [switch] $DryRun,
-    [Parameter(ValueFromRemainingArguments)][string[]] $HelmArguments = @()
-)
-$PSNativeCommandUseErrorActionPreference = $false
-# What a client says on stderr is no error of this script's: 5.1 would throw it.
-$ErrorActionPreference = 'Continue'
-# Not as a default above: 5.1 knows no $PSScriptRoot there.
-if (-not $Chart) { $Chart = Join-Path (Split-Path $PSScriptRoot) 'chart' }
-
-function Write-Failure([string] $Message) {
-    [Console]::Error.WriteLine("deploy.ps1: $Message")
-    exit 1
-}
-
+$chart = Join-Path (Split-Path $PSScriptRoot) 'chart'
 $helm = if ($env:HELM) { $env:HELM } else { 'helm' }
-if (-not (Get-Command $helm -ErrorAction SilentlyContinue)) { Write-Failure 'helm is not on PATH: install it, or name it in HELM' }
+if (-not (Get-Command $helm -ErrorAction SilentlyContinue)) { Stop-Here 'no helm: expected it on PATH, or its name in HELM' }
 $version = & $helm version --short
-if ($LASTEXITCODE -ne 0) { Write-Failure "$helm does not tell its version" }
 
-$where = @('--namespace', $Namespace)
-if ($Context) { $where += '--kube-context', $Context }
-$arguments = @('upgrade', '--install', $Release, $Chart) + $where + @('--create-namespace', '--wait', '--timeout', $Timeout) + $HelmArguments
-
-$status = (& $helm status $Release @where 2>&1 | ForEach-Object { "$_" }) -join "`n"
-if ($LASTEXITCODE -eq 0) {
-    # --set alone would reset every value that is not named again.
-    $arguments += '--reset-then-reuse-values'
-    # Helm 4 can apply server-side, where a key that was patched by hand since is a conflict unless it is taken over;
-    # on a release that Helm 3 installed it needs both. Helm 3 knows neither.
-    if ($version -match '^v4\.') { $arguments += '--server-side=true', '--force-conflicts' }
-} elseif ($status -notmatch 'not found') {
-    Write-Failure "release $Release in namespace $Namespace cannot be looked up: $status"
-}
-Write-Host "$helm $arguments"
-if ($DryRun) { exit 0 }
+# By --set alone each value that is not named again would be the chart's own again.
+$arguments = @('upgrade', '--install', $Release, $chart, '--namespace', $Namespace, '--create-namespace', '--wait', '--timeout', '5m', '--reset-then-reuse-values') + $HelmArguments
+# What kubectl has patched since is a conflict to Helm 4, unless it takes it over. Helm 3 knows neither flag.
+if ($version -like 'v4.*') { $arguments += '--server-side=true', '--force-conflicts' }
+"$helm $arguments"
 & $helm @arguments
-exit $LASTEXITCODE
+if ($LASTEXITCODE -ne 0) { exit 1 }
+
+"
+Look at the pods:  kubectl get pods -n $Namespace -l app.kubernetes.io/instance=$Release
+A router may lag, and ask pods that have ended for some seconds yet: kubectl maintenance status shows what users get."

@@ -1,38 +1,31 @@
 #!/usr/bin/env pwsh
+# Users get the page: enable-maintenance.ps1 [NAMESPACE [RELEASE]], by default the demo's, demo-503 and demo-app.
+# The cluster is that of KUBECONFIG, or kubectl's current context. KUBECTL names another client.
+param([string] $Namespace = 'demo-503', [string] $Release = 'demo-app')
+function Stop-Here([string] $Message) { [Console]::Error.WriteLine("enable-maintenance.ps1: $Message"); exit 1 }
 
-<#
-.SYNOPSIS
-Puts a release into maintenance, and returns when that is in force: sets MAINTENANCE_MODE to true and makes every user pod read it at once; before an application of your own it moves the backend of the users' Ingress, Route or HTTPRoute, or the selector of its Service.
-.DESCRIPTION
-No pod restarts. The environment variable KUBECTL names the client; default: kubectl, else oc. It must be allowed what rbac.toggle.subjects allows.
-.PARAMETER Timeout
-Seconds.
-.PARAMETER Url
-The front door; default: what the chart or the users' Route or Ingress says.
-.PARAMETER HostHeader
-The Host header to send to Url.
-.PARAMETER AdminUrl
-The admins' way in to an application of your own, where the chart does not know it.
-.PARAMETER AdminHostHeader
-The Host header to send to AdminUrl.
-.PARAMETER Force
-Go on though Argo CD would take the change back, no page pod is ready, or the application does not answer.
-.PARAMETER DryRun
-Say what would be done, and change nothing.
-#>
-[CmdletBinding(PositionalBinding = $false)]
-param(
-    [Alias('n')][string] $Namespace = 'demo-503',
-    [Alias('r')][string] $Release = 'demo-app',
-    [string] $Context,
-    [ValidateRange(0, 86400)][int] $Timeout = 120,
-    [string] $Url,
-    [string] $HostHeader,
-    [string] $AdminUrl,
-    [string] $AdminHostHeader,
-    [switch] $Force,
-    [switch] $DryRun
-)
-$ErrorActionPreference = 'Stop'
-. (Join-Path $PSScriptRoot 'lib/switch.ps1')
-Switch-Mode 'true' 'maintenance'
+$kubectl = $env:KUBECTL
+foreach ($name in 'kubectl', 'oc') { if (-not $kubectl -and (Get-Command $name -ErrorAction SilentlyContinue)) { $kubectl = $name } }
+if (-not $kubectl) { Stop-Here 'no client: expected kubectl or oc on PATH, or its name in KUBECTL' }
+function k { & $kubectl --namespace $Namespace @args; if ($LASTEXITCODE -ne 0) { exit 1 } }
+
+# The ConfigMap of the release, and what the release switches.
+$label = "app.kubernetes.io/instance=$Release,maintenance-mode.github.io/switch"
+$user = "app.kubernetes.io/instance=$Release,app.kubernetes.io/component=user"
+$kind = k get configmap '-l' $label '-o' 'jsonpath={.items[*].metadata.labels.maintenance-mode\.github\.io/switch}'
+if ($kind -eq 'service') { Stop-Here "release $Release in namespace $Namespace is a standby release, which has no user tier: kubectl maintenance on $Release -n $Namespace" }
+if ($kind -ne 'config') { Stop-Here "namespace $Namespace has no release ${Release}: kubectl maintenance status -A lists those that there are" }
+# A pod that leaves its Service in maintenance never becomes ready, so the rollout would not end.
+$probes = k get deployment '-l' $user '-o' 'jsonpath={.items[*].spec.template.spec.containers[*].readinessProbe.httpGet.path}'
+if ("$probes".Split(' ') -contains '/readyz') { Stop-Here "release $Release has maintenance.endpoints=withdrawn, so no restart: kubectl maintenance on $Release -n $Namespace" }
+
+# In YAML, as Windows PowerShell does not pass on the quotes of JSON.
+$config = k get configmap '-l' "$label=config" '-o' 'jsonpath={.items[*].metadata.name}'
+k patch configmap $config '-p' "data: {MAINTENANCE_MODE: 'true'}"
+k rollout restart deployment '-l' $user
+k rollout status deployment '-l' $user '--timeout' 5m
+
+"
+Look at the pods:  $kubectl get pods -n $Namespace -l $user
+and at the users' address, such as the demo's:  curl.exe -i http://localhost:8080/  (503, Maintenance-Mode: on)
+A router may lag, and answer in the old mode for some seconds yet: kubectl maintenance on waits until it does not."

@@ -44,7 +44,7 @@ impl Handler for MainPort {
             }
             if log.has_access() && !answer.is_probe() {
                 log.access(&Access {
-                    time: moment.now,
+                    time: (moment.clock)(),
                     tier: snapshot.settings.tier,
                     peer: peer.ip(),
                     forwarded_for: request.headers().get_all(X_FORWARDED_FOR),

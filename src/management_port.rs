@@ -30,7 +30,7 @@ impl Handler for ManagementPort {
 
     fn handle(&self, mut request: Request<Incoming>, _: SocketAddr, _: Instant) -> Response<Full<Bytes>> {
         let (moment, snapshot) = (self.0.moment(), self.0.current.load());
-        let metrics = || self.0.metrics.text(&snapshot.settings, moment.now);
+        let metrics = || self.0.metrics.text(&snapshot.settings, (moment.clock)());
         let answer = respond_management(&Ask::new(&request), &moment, &snapshot, metrics);
         answer.into_response(mem::take(request.headers_mut()), Sharing::Off, moment.draining)
     }

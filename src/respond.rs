@@ -20,8 +20,8 @@ use crate::{
 /// All that varies outside the request and the snapshot.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Moment {
-    /// The time.
-    pub(crate) now: Timestamp,
+    /// Tells the time. It is read where an answer depends on it, and nowhere else.
+    pub(crate) clock: fn() -> Timestamp,
     /// Whether SIGTERM has come.
     pub(crate) draining: bool,
 }
@@ -91,7 +91,7 @@ fn application<'s>(ask: &Ask<'_>, snapshot: &'s Snapshot) -> Answer<'s> {
 
 /// What users get in maintenance.
 fn maintenance<'s>(ask: &Ask<'_>, moment: &Moment, settings: &Settings, page: &'s Maintenance) -> Answer<'s> {
-    let retry_after = retry_after(settings, moment.now);
+    let retry_after = retry_after(settings, moment.clock);
     let call = if ask.verb == Verb::Post { ask.content_type().and_then(grpc::answer_type) } else { None };
     if let Some(content_type) = call {
         return Answer::Call { content_type, message: &page.grpc_message, retry_after };
@@ -202,7 +202,7 @@ mod tests {
         until,
     };
 
-    const NOW: Moment = Moment { now: Timestamp::UNIX_EPOCH, draining: false };
+    const NOW: Moment = Moment { clock: || Timestamp::UNIX_EPOCH, draining: false };
 
     fn request(line: &str) -> Request<()> {
         request_with(line, &[])
@@ -226,9 +226,9 @@ mod tests {
         let environment = defaults.iter().chain(environment).map(|&(name, value)| (name.into(), value.into()));
         let sources = Sources::default().with_environment(environment).unwrap();
         let settings = sources.resolve(&Files::default()).unwrap();
-        let until = until::at(&settings, NOW.now);
-        let facts =
-            Facts { pod: "pod".into(), started_at: NOW.now, since: NOW.now, reload_error: String::new(), until };
+        let now = (NOW.clock)();
+        let until = until::at(&settings, now);
+        let facts = Facts { pod: "pod".into(), started_at: now, since: now, reload_error: String::new(), until };
         let snapshot = Snapshot::new(settings, &Pages::load(None).unwrap(), &facts).unwrap();
         snapshot.bodies.compress();
         snapshot

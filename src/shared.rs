@@ -43,6 +43,6 @@ impl Shared {
     /// What varies outside a request and the snapshot.
     #[must_use]
     pub(crate) fn moment(&self) -> Moment {
-        Moment { now: Timestamp::now(), draining: self.draining.load(Ordering::SeqCst) }
+        Moment { clock: Timestamp::now, draining: self.draining.load(Ordering::SeqCst) }
     }
 }

@@ -58,17 +58,14 @@ pub(crate) fn to_the_second(time: Timestamp) -> String {
     format!("{time:.0}")
 }
 
-/// When clients that ask at a moment should ask again.
+/// When clients that ask now should ask again. The clock is read only where an end is planned.
 #[must_use]
-pub(crate) fn retry_after(settings: &Settings, now: Timestamp) -> RetryAfter {
-    let least = match at(settings, now) {
-        Until::Ahead(until) => {
-            let left = until.duration_since(now);
-            let seconds = left.as_secs() + i64::from(left.subsec_nanos() > 0);
-            u32::try_from(seconds).unwrap_or(MOST).clamp(LEAST, MOST)
-        }
-        Until::Overdue | Until::Unplanned => settings.retry_after,
-    };
+pub(crate) fn retry_after(settings: &Settings, clock: impl FnOnce() -> Timestamp) -> RetryAfter {
+    let left = settings.until.map(|until| until.duration_since(clock())).filter(SignedDuration::is_positive);
+    let least = left.map_or(settings.retry_after, |left| {
+        let seconds = left.as_secs() + i64::from(left.subsec_nanos() > 0);
+        u32::try_from(seconds).unwrap_or(MOST).clamp(LEAST, MOST)
+    });
     // A percentage of a year fits in 64 bits.
     let spread = u64::from(least) * u64::from(settings.retry_jitter) / 100;
     RetryAfter { least, spread: u32::try_from(spread).map_or(MOST_SPREAD, |it| it.min(MOST_SPREAD)) }
@@ -127,7 +124,7 @@ mod tests {
             (&[("RETRY_JITTER", "0")], moment(SECOND, 0), 300, 0),
             (&[("RETRY_JITTER", "100")], moment(SECOND, 0), 300, 300),
         ] {
-            assert_eq!(retry_after(&with_end(files), now), RetryAfter { least, spread }, "{files:?} {now}");
+            assert_eq!(retry_after(&with_end(files), || now), RetryAfter { least, spread }, "{files:?} {now}");
         }
     }
 }

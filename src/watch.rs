@@ -180,8 +180,10 @@ impl Watch {
             facts.since = now;
         }
         facts.until = until::at(&new, now);
-        let snapshot = Snapshot::new(new.clone(), &self.inputs.pages, &facts).map_err(|error| error.to_string())?;
-        current.publish(snapshot);
+        // What is changed now must not keep a switch from being in force later.
+        let rehearsed = self.inputs.pages.rehearse(&new, &facts);
+        let made = rehearsed.and_then(|_| Snapshot::new(new.clone(), &self.inputs.pages, &facts));
+        current.publish(made.map_err(|error| error.to_string())?);
         let gone = old_files.get(MAINTENANCE_MODE).is_some() && files.get(MAINTENANCE_MODE).is_none();
         if let Some((value, origin)) =
             find(MAINTENANCE_MODE).filter(|_| gone).and_then(|it| self.inputs.sources.ruling(it, &files))
@@ -446,6 +448,19 @@ mod tests {
         assert_eq!(events.matches("pages changed").count(), 1, "{events}");
         assert_eq!(events.matches("reload failed, the last good pages stay: PAGES_DIR: ").count(), 2);
         assert!(events.contains("warn PAGES_DIR: maintenance.html links to \"b.png\", which"), "{events}");
+    }
+
+    #[test]
+    fn settings_that_a_page_would_fail_with_in_maintenance_are_refused_in_normal_mode() {
+        let dir = tempfile::tempdir().unwrap();
+        let page = "{% if message == 'Soon' %}{{ data_uri('b.png') }}{% endif %}";
+        std::fs::write(dir.path().join("maintenance.html"), page).unwrap();
+        let mut world = world_of(&[("PAGES_DIR", dir.path().to_str().unwrap())], &[]);
+        world.take(&[("MAINTENANCE_MESSAGE", "Soon")], 1);
+        assert_eq!(world.counts(), (0, 1));
+        world.take(&[("MAINTENANCE_MESSAGE", "Later")], 2);
+        assert_eq!(world.counts(), (1, 1));
+        assert!(world.events().contains("PAGES_DIR has no picture \"b.png\""));
     }
 
     #[test]

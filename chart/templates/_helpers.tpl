@@ -87,7 +87,8 @@ Page pods alone have more ports than 8080: there are no front Services in the ot
 {{- $labels = merge $labels $values.page.labels $values.podLabels $values.commonLabels }}
 {{- $names := list }}
 {{- $ports := dict }}
-{{- range $values.frontServices }}
+{{- /* One that an overlay takes away is null. */}}
+{{- range $values.frontServices }}{{ with . }}
 {{- range $key, $_ := .selector }}
 {{- if not (hasKey $labels $key) }}{{ $_ := set $labels $key (printf "%s-page" $fullname) }}{{ end }}
 {{- end }}
@@ -95,7 +96,7 @@ Page pods alone have more ports than 8080: there are no front Services in the ot
 {{- $target := .targetPort | default .port }}
 {{- if kindIs "string" $target }}{{ $names = append $names $target | uniq }}{{ else }}{{ $_ := set $ports ($target | int | toString) "" }}{{ end }}
 {{- end }}
-{{- end }}
+{{- end }}{{ end }}
 {{- $_ := set $ports "8080" (first $names | default "http") }}
 {{- /* Each further name has the first free number: server-side apply refuses one number under two names. */}}
 {{- range $name := rest $names }}
@@ -227,8 +228,7 @@ spec:
       labelSelector:
         matchLabels:
           {{- include "maintenance-mode.selectorLabels" . | nindent 10 }}
-      matchLabelKeys:
-        - pod-template-hash
+      matchLabelKeys: [pod-template-hash]
   containers:
     - name: maintenance-mode
       image: {{ include "maintenance-mode.image" .root | quote }}

@@ -86,6 +86,8 @@ gobuild() {
     export GOFLAGS=-mod=readonly
     # Without the clients of every cloud, by which Prometheus finds what to scrape.
     [ "$2" = promtool ] && GOFLAGS="$GOFLAGS -tags=remove_all_sd"
+    # It runs in a container that has nothing else in it.
+    [ "$2" = oauth2-proxy ] && export CGO_ENABLED=0 GOOS=linux
     # What cannot be downloaded is tried again; what does not compile is not.
     retry go list -deps "$3" >/dev/null
     go build -trimpath -buildvcs=false -ldflags "$flags" -o "$bin/$2.new" "$3"

@@ -1,24 +1,18 @@
-//! kubectl, helm and other programs, always with an explicit kubeconfig and a time limit.
+//! The cluster under test: kubectl and the helms, always with its own kubeconfig, and manifests.
 
+use std::cell::Cell;
 use std::env;
 use std::ffi::OsStr;
-use std::fmt;
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::{DirBuilderExt, symlink};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde_json::Value;
-use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
-use tokio::time::{sleep, timeout};
 
-/// Why a case failed, in a sentence.
-#[derive(Debug)]
-pub(crate) struct Failure(pub(crate) String);
-
-pub(crate) type Outcome<T> = Result<T, Failure>;
+use crate::programs::{Output, run};
 
 /// Which major version of Helm a command is run with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +21,7 @@ pub(crate) enum Helm {
     V4,
 }
 
-/// The cluster under test and the tools that reach it.
+/// The cluster and the tools that reach it.
 pub(crate) struct Cluster {
     kubeconfig: PathBuf,
     /// For files that go with the run, whatever ends it. Nobody else may read it, as tokens are among them.
@@ -42,105 +36,29 @@ pub(crate) struct Cluster {
     /// Directories in which `helm` is version 3 or 4; an error says why there is none.
     helm3: Result<PathBuf, String>,
     helm4: Result<PathBuf, String>,
-}
-
-/// What a program printed, and how it ended.
-pub(crate) struct Output {
-    pub(crate) ok: bool,
-    pub(crate) stdout: String,
-    pub(crate) stderr: String,
-    pub(crate) took: Duration,
-    command: String,
-}
-
-/// Fails the case with a sentence unless the condition holds.
-#[macro_export]
-macro_rules! ensure {
-    ($holds:expr, $($why:tt)+) => {
-        let holds: bool = $holds;
-        if !holds {
-            return Err($crate::cluster::Failure(format!($($why)+)));
-        }
-    };
-}
-
-/// Runs a program to its end, or kills it at the limit and fails.
-pub(crate) async fn run(command: &mut Command, limit: Duration) -> Outcome<Output> {
-    let shown = show(command);
-    let started = Instant::now();
-    command.stdin(Stdio::null()).kill_on_drop(true);
-    let output = timeout(limit, command.output())
-        .await
-        .map_err(|_| Failure(format!("`{shown}` had not ended after {} s", limit.as_secs())))?
-        .map_err(|error| Failure(format!("`{shown}` cannot be run: {error}")))?;
-    Ok(Output {
-        ok: output.status.success(),
-        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        took: started.elapsed(),
-        command: shown,
-    })
-}
-
-/// Asks again until there is an answer; fails at the limit and says what was waited for.
-pub(crate) async fn wait_for<T>(
-    what: &str,
-    limit: Duration,
-    mut ask: impl AsyncFnMut() -> Outcome<Option<T>>,
-) -> Outcome<T> {
-    let deadline = Instant::now() + limit;
-    loop {
-        if let Some(found) = ask().await? {
-            return Ok(found);
-        }
-        ensure!(Instant::now() < deadline, "waited {} s in vain for {what}", limit.as_secs());
-        sleep(Duration::from_millis(500)).await;
-    }
-}
-
-/// Succeeds if all did, else tells every failure.
-pub(crate) fn all(outcomes: impl IntoIterator<Item = Outcome<()>>) -> Outcome<()> {
-    let failures = outcomes.into_iter().filter_map(Result::err).map(|failure| failure.0).collect::<Vec<_>>();
-    if failures.is_empty() { Ok(()) } else { Err(Failure(failures.join("\n"))) }
-}
-
-// === impl Failure ===
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
+    /// How many manifests have been written.
+    written: Cell<usize>,
 }
 
 // === impl Helm ===
 
-impl fmt::Display for Helm {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::V3 => "helm 3",
-            Self::V4 => "helm 4",
-        })
-    }
-}
+impl Helm {
+    pub(crate) const BOTH: [Self; 2] = [Self::V3, Self::V4];
 
-// === impl Output ===
-
-impl Output {
-    /// What was printed, if the program succeeded.
-    pub(crate) fn success(self) -> Outcome<String> {
-        ensure!(self.ok, "`{}` failed: {}", self.command, self.text());
-        Ok(self.stdout)
+    /// Of namespaces and of figures.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::V3 => "helm3",
+            Self::V4 => "helm4",
+        }
     }
 
-    /// What was printed, if the program failed, as it should.
-    pub(crate) fn refusal(self) -> Outcome<String> {
-        ensure!(!self.ok, "`{}` should have failed and printed: {}", self.command, self.text());
-        Ok(self.text())
-    }
-
-    /// All that was printed, errors first.
-    pub(crate) fn text(&self) -> String {
-        format!("{}\n{}", self.stderr.trim(), self.stdout.trim()).trim().to_owned()
+    /// With these Helm 4 takes back what somebody else has patched; Helm 3 does so by itself and knows neither.
+    pub(crate) fn force(self) -> &'static [&'static str] {
+        match self {
+            Self::V3 => &[],
+            Self::V4 => &["--server-side=true", "--force-conflicts"],
+        }
     }
 }
 
@@ -148,23 +66,19 @@ impl Output {
 
 impl Cluster {
     /// Reads `E2E_*` and looks for the tools; `scratch` is made.
-    pub(crate) async fn from_environment(scratch: &Path) -> Outcome<Self> {
-        let kubeconfig = env::var_os("E2E_KUBECONFIG").filter(|path| !path.is_empty()).map(PathBuf::from).ok_or_else(|| {
-            Failure("E2E_KUBECONFIG is not set: it names the kubeconfig of the cluster to test on, which is never the current context by chance".to_owned())
-        })?;
-        let kubeconfig = kubeconfig
-            .canonicalize()
-            .map_err(|error| Failure(format!("E2E_KUBECONFIG is {}: {error}", kubeconfig.display())))?;
+    pub(crate) async fn from_environment(scratch: &Path) -> Result<Self> {
+        let kubeconfig = env::var_os("E2E_KUBECONFIG").filter(|path| !path.is_empty()).map(PathBuf::from).context(
+            "E2E_KUBECONFIG is not set: it names the kubeconfig of the cluster to test on, which is never the current context by chance",
+        )?;
+        let kubeconfig =
+            kubeconfig.canonicalize().with_context(|| format!("E2E_KUBECONFIG is {}", kubeconfig.display()))?;
         let image =
             env::var("E2E_IMAGE").unwrap_or_else(|_| "ghcr.io/maintenance-mode/maintenance-mode:dev".to_owned());
-        let ingress = env::var("E2E_INGRESS")
-            .or_else(|_| env::var("CLUSTER_INGRESS"))
-            .map_err(|_| Failure("E2E_INGRESS is not set: it is the URL of the cluster's Ingress controller, such as http://127.0.0.1:10080".to_owned()))?;
+        let ingress = env::var("E2E_INGRESS").or_else(|_| env::var("CLUSTER_INGRESS")).context(
+            "E2E_INGRESS is not set: it is the URL of the cluster's Ingress controller, such as http://127.0.0.1:10080",
+        )?;
         check_image(&image)?;
-        DirBuilder::new()
-            .mode(0o700)
-            .create(scratch)
-            .map_err(|error| Failure(format!("{}: {error}", scratch.display())))?;
+        DirBuilder::new().recursive(true).mode(0o700).create(scratch).with_context(|| scratch.display().to_string())?;
         let cluster = Self {
             kubeconfig,
             scratch: scratch.to_owned(),
@@ -175,30 +89,30 @@ impl Cluster {
                 .unwrap_or_else(|_| "ghcr.io/maintenance-mode/e2e-application:dev".to_owned()),
             helm3: find_helm(scratch, "HELM3", &["helm3", "helm"], "v3.").await,
             helm4: find_helm(scratch, "HELM4", &["helm"], "v4.").await,
+            written: Cell::new(0),
         };
         cluster.kubectl(&["version"]).await?;
         Ok(cluster)
     }
 
     /// The directory in which `helm` has that version.
-    fn helm_directory(&self, helm: Helm) -> Outcome<&Path> {
+    fn helm_directory(&self, helm: Helm) -> Result<&Path> {
         let found = match helm {
             Helm::V3 => &self.helm3,
             Helm::V4 => &self.helm4,
         };
-        found.as_deref().map_err(|why| Failure(format!("could not run: {why}")))
+        found.as_deref().map_err(|why| anyhow!("could not run: {why}"))
     }
 
     /// A program that finds this cluster by `KUBECONFIG` and, by `PATH`, the wanted helm.
-    pub(crate) fn program(&self, program: impl AsRef<OsStr>, helm: Option<Helm>) -> Outcome<Command> {
+    pub(crate) fn program(&self, program: impl AsRef<OsStr>, helm: Option<Helm>) -> Result<Command> {
         let mut command = Command::new(program);
         command.current_dir(&self.repository).env("KUBECONFIG", &self.kubeconfig);
         if let Some(helm) = helm {
             let path = env::var_os("PATH").unwrap_or_default();
             let directories =
                 [self.helm_directory(helm)?.to_owned()].into_iter().chain(env::split_paths(&path)).collect::<Vec<_>>();
-            let path = env::join_paths(directories).map_err(|error| Failure(format!("PATH: {error}")))?;
-            command.env("PATH", path);
+            command.env("PATH", env::join_paths(directories).context("PATH")?);
         }
         Ok(command)
     }
@@ -209,58 +123,56 @@ impl Cluster {
         command
     }
 
-    pub(crate) async fn try_kubectl(&self, arguments: &[&str], limit: Duration) -> Outcome<Output> {
+    pub(crate) async fn try_kubectl(&self, arguments: &[&str], limit: Duration) -> Result<Output> {
         run(&mut self.kubectl_command(arguments), limit).await
     }
 
-    pub(crate) async fn kubectl(&self, arguments: &[&str]) -> Outcome<String> {
+    pub(crate) async fn kubectl(&self, arguments: &[&str]) -> Result<String> {
         self.try_kubectl(arguments, Duration::from_secs(60)).await?.success()
     }
 
+    pub(crate) async fn get(&self, arguments: &[&str]) -> Result<Value> {
+        let text = self.kubectl(&[&["get", "-o", "json"], arguments].concat()).await?;
+        serde_json::from_str(&text).with_context(|| format!("kubectl get {}", arguments.join(" ")))
+    }
+
     /// Writes a file of that name into the scratch directory and tells its path.
-    pub(crate) fn write(&self, name: &str, text: impl AsRef<[u8]>) -> Outcome<PathBuf> {
+    pub(crate) fn write(&self, name: &str, text: impl AsRef<[u8]>) -> Result<PathBuf> {
         let path = self.scratch.join(name);
-        fs::write(&path, text).map_err(|error| Failure(format!("{}: {error}", path.display())))?;
+        fs::write(&path, text).with_context(|| path.display().to_string())?;
         Ok(path)
     }
 
-    /// `kubectl apply` of one object.
-    pub(crate) async fn apply(&self, object: &Value) -> Outcome<()> {
-        let mut command = self.kubectl_command(&["apply", "--filename", "-"]);
-        let spawned =
-            command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true).spawn();
-        let mut child = spawned.map_err(|error| Failure(format!("kubectl cannot be run: {error}")))?;
-        let text = object.to_string();
-        let fed = async {
-            if let Some(mut input) = child.stdin.take() {
-                input.write_all(text.as_bytes()).await?;
-            }
-            child.wait_with_output().await
-        };
-        let output = timeout(Duration::from_secs(30), fed).await;
-        let output = output.map_err(|_| Failure("kubectl apply had not ended after 30 s".to_owned()))?;
-        let output = output.map_err(|error| Failure(format!("kubectl apply: {error}")))?;
-        let message = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.success(), "kubectl apply of {text} failed: {message}");
-        Ok(())
+    /// A file of this repository.
+    pub(crate) fn read(&self, name: &str) -> Result<String> {
+        let path = self.repository.join(name);
+        fs::read_to_string(&path).with_context(|| path.display().to_string())
     }
 
-    pub(crate) async fn get(&self, arguments: &[&str]) -> Outcome<Value> {
-        let text = self.kubectl(&[&["get", "-o", "json"], arguments].concat()).await?;
-        serde_json::from_str(&text).map_err(|error| Failure(format!("kubectl get {}: {error}", arguments.join(" "))))
+    /// `e2e/manifests/NAME.yaml` with `$NAME` and its like replaced.
+    pub(crate) fn manifest(&self, name: &str, values: &[(&str, &str)]) -> Result<String> {
+        fill(&self.read(&format!("e2e/manifests/{name}.yaml"))?, values).with_context(|| format!("{name}.yaml"))
     }
 
-    pub(crate) fn helm_command(&self, helm: Helm, arguments: &[&str]) -> Outcome<Command> {
+    /// `kubectl apply` of a text, YAML or JSON.
+    pub(crate) async fn apply(&self, namespace: &str, text: &str) -> Result<()> {
+        let number = self.written.replace(self.written.get() + 1);
+        let file = self.write(&format!("{namespace}-{number}.yaml"), text)?;
+        let file = file.to_string_lossy();
+        self.kubectl(&["apply", "--namespace", namespace, "--filename", &file]).await.map(drop)
+    }
+
+    pub(crate) fn helm_command(&self, helm: Helm, arguments: &[&str]) -> Result<Command> {
         let mut command = self.program(self.helm_directory(helm)?.join("helm"), None)?;
         command.arg("--kubeconfig").arg(&self.kubeconfig).args(arguments);
         Ok(command)
     }
 
-    pub(crate) async fn helm(&self, helm: Helm, arguments: &[&str]) -> Outcome<Output> {
+    pub(crate) async fn helm(&self, helm: Helm, arguments: &[&str]) -> Result<Output> {
         run(&mut self.helm_command(helm, arguments)?, Duration::from_secs(330)).await
     }
 
-    /// `--set` arguments that every release needs here.
+    /// The chart's image, as its values have it.
     pub(crate) fn image_values(&self) -> [String; 2] {
         let (repository, tag) = self.image_parts();
         [format!("image.repository={repository}"), format!("image.tag={tag}")]
@@ -280,7 +192,7 @@ async fn find_helm(scratch: &Path, variable: &str, names: &[&str], version: &str
         let mut command = Command::new(name);
         command.args(["version", "--template", "{{.Version}}"]);
         let Ok(output) = run(&mut command, Duration::from_secs(20)).await else { continue };
-        if !output.ok || !output.stdout.starts_with(version) {
+        if !output.ok() || !output.stdout.starts_with(version) {
             continue;
         }
         let Some(program) = find_program(name) else { continue };
@@ -300,27 +212,32 @@ fn find_program(name: &str) -> Option<PathBuf> {
     env::split_paths(&env::var_os("PATH")?).map(|directory| directory.join(name)).find(|path| path.is_file())
 }
 
-fn authority(url: &str) -> Outcome<String> {
-    let rest = url.strip_prefix("http://").map(|rest| rest.trim_end_matches('/'));
-    match rest {
+fn authority(url: &str) -> Result<String> {
+    match url.strip_prefix("http://").map(|rest| rest.trim_end_matches('/')) {
         Some(rest) if !rest.is_empty() && !rest.contains('/') => {
             Ok(if rest.contains(':') { rest.to_owned() } else { format!("{rest}:80") })
         }
-        _ => Err(Failure(format!("invalid E2E_INGRESS \"{url}\": expected http://HOST or http://HOST:PORT"))),
+        _ => bail!("invalid E2E_INGRESS \"{url}\": expected http://HOST or http://HOST:PORT"),
     }
 }
 
 /// Fails unless the image has a tag, which is no port of its registry.
-fn check_image(image: &str) -> Outcome<()> {
+fn check_image(image: &str) -> Result<()> {
     let tagged = image.rsplit_once(':').is_some_and(|(_, tag)| !tag.contains('/'));
     ensure!(tagged, "invalid E2E_IMAGE \"{image}\": expected REPOSITORY:TAG");
     Ok(())
 }
 
-fn show(command: &Command) -> String {
-    let command = command.as_std();
-    let program = Path::new(command.get_program()).file_name().unwrap_or_default().to_string_lossy().into_owned();
-    command.get_args().fold(program, |line, argument| line + " " + &argument.to_string_lossy())
+/// Replaces each `$NAME`; every one must have a value, and every value a place.
+fn fill(text: &str, values: &[(&str, &str)]) -> Result<String> {
+    let mut text = text.to_owned();
+    for (name, value) in values {
+        let place = format!("${name}");
+        ensure!(text.contains(&place), "there is no {place}");
+        text = text.replace(&place, value);
+    }
+    ensure!(!text.contains('$'), "a $NAME has no value");
+    Ok(text)
 }
 
 #[cfg(test)]
@@ -336,15 +253,15 @@ mod tests {
     }
 
     #[test]
-    fn tells_every_failure() {
-        let failure = |why: &str| Err(Failure(why.to_owned()));
-        assert!(all([Ok(()), Ok(())]).is_ok());
-        assert_eq!(all([failure("a"), Ok(()), failure("b")]).unwrap_err().0, "a\nb");
-    }
-
-    #[test]
     fn a_port_is_no_tag() {
         assert!(check_image("host:5000/a/b:dev").is_ok());
         assert!(check_image("host:5000/a/b").is_err());
+    }
+
+    #[test]
+    fn a_manifest_is_filled_whole() {
+        assert_eq!(fill("name: $NAME", &[("NAME", "shop")]).unwrap(), "name: shop");
+        assert!(fill("name: $NAME", &[]).is_err());
+        assert!(fill("name: shop", &[("NAME", "shop")]).is_err());
     }
 }

@@ -1,28 +1,39 @@
-//! Proves the chart on a real cluster: installs it, switches it under traffic, and watches what users see.
+//! Proves the chart and the plugin on a real cluster: installs releases, switches them under traffic, and watches what users
+//! see.
 //!
-//! `e2e [--list] [CASE...]` with the numbers of the cases to run, else all of them. It reads
+//! `e2e [--list] [CASE...]` with the names of the cases to run, else all of them. It reads
 //!
 //! - `E2E_KUBECONFIG`, which is required: the cluster;
 //! - `E2E_IMAGE`: an image that the cluster has loaded, by default `ghcr.io/maintenance-mode/maintenance-mode:dev`;
 //! - `E2E_APPLICATION_IMAGE`: that of `e2e/application`, loaded too, by default `ghcr.io/maintenance-mode/e2e-application:dev`;
+//! - `E2E_OAUTH2_PROXY_IMAGE`: that of oauth2-proxy, by default its own, which the cluster then pulls;
 //! - `E2E_INGRESS`, else `CLUSTER_INGRESS`: the URL of the Ingress controller;
 //! - `HELM3`, `HELM4`: the two helms, else `helm3` and `helm` from PATH;
 //! - `ARGOCD_SERVER`, with whatever else `argocd` needs: the Argo CD of that cluster, whose repo-server can read this
 //!   machine's files;
 //! - `E2E_ARGOCD=none`: there is no such Argo CD, so its case is not run and says so. Without either it fails.
 //!
+//! The plugin is the `kubectl-maintenance` beside this program.
+//!
 //! The last line is `N passed, N failed`, and `, N skipped` where a case was not run. The exit status is 0 if none failed,
 //! 1 if one failed or could not run without `E2E_*` saying so, and 64 for misuse.
 //!
 //! SIGTERM and SIGINT take away all that the cases have made; a second one ends it at once.
+//!
+//! The modules, each using those above it alone: `programs` and `http`; `answer`, `judge`, `recorder`; `cluster`; `scene`;
+//! `release`, `plugin`; `cases`. `report` prints what `scene` has kept.
 
+mod answer;
 mod cases;
 mod cluster;
-mod front;
+mod http;
+mod judge;
+mod plugin;
+mod programs;
 mod recorder;
 mod release;
 mod report;
-mod watch;
+mod scene;
 
 use std::env;
 use std::fs;
@@ -31,32 +42,33 @@ use std::process::ExitCode;
 use std::rc::Rc;
 use std::time::Instant;
 
+use anyhow::{Context, Result, anyhow, bail};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Semaphore;
 use tokio::task::{JoinSet, LocalSet};
 
 use cases::{CASES, Case};
-use cluster::{Cluster, Failure, Outcome, all};
-use report::{Ended, Scene, Verdict};
+use cluster::Cluster;
+use programs::all;
+use report::{Ended, Verdict};
+use scene::Scene;
 
-/// Cases at a time: they mostly wait, but two cores can only do so much at once.
-const AT_ONCE: u32 = 4;
+/// What runs side by side: cases mostly wait, but two cores can only do so much at once. A case takes one turn or more.
+const TURNS: usize = 4;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let arguments = env::args().skip(1).collect::<Vec<_>>();
     if arguments.iter().any(|argument| argument == "--list") {
-        let mut cases = CASES.iter().collect::<Vec<_>>();
-        cases.sort_by_key(|case| case.number);
-        for case in cases {
-            println!("{:>2}  {}", case.number, case.name);
+        for case in CASES {
+            println!("{:<26} {}", case.name, case.about);
         }
         return ExitCode::SUCCESS;
     }
     let cases = match choose(&arguments) {
         Ok(cases) => cases,
         Err(why) => {
-            eprintln!("e2e: {why}");
+            eprintln!("e2e: {why:#}");
             return ExitCode::from(64);
         }
     };
@@ -68,34 +80,35 @@ async fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(why) => {
-            eprintln!("e2e: {why}");
+            eprintln!("e2e: {why:#}");
             ExitCode::FAILURE
         }
     }
 }
 
-/// Runs the cases side by side and prints the table; whether none failed.
-async fn prove(cases: &[&'static Case], scratch: &Path) -> Outcome<bool> {
+/// Runs the cases side by side and prints what came of them; whether none failed.
+async fn prove(cases: &[&'static Case], scratch: &Path) -> Result<bool> {
     let started = Instant::now();
     let mut signals = Signals::listen()?;
     let cluster = Rc::new(Cluster::from_environment(scratch).await?);
-    let turns = Rc::new(Semaphore::new(AT_ONCE as usize));
+    let turns = Rc::new(Semaphore::new(TURNS));
     let mut scenes = Vec::new();
     let mut running = JoinSet::new();
-    for &case in cases {
-        let scene = Rc::new(Scene::new(Rc::clone(&cluster), case.number));
+    for (place, &case) in cases.iter().enumerate() {
+        let scene = Rc::new(Scene::new(Rc::clone(&cluster), case.name));
         scenes.push(Rc::clone(&scene));
-        running.spawn_local(play(case, scene, Rc::clone(&turns)));
+        let turns = Rc::clone(&turns);
+        running.spawn_local(async move { (place, play(case, scene, turns).await) });
     }
     let mut results = Vec::new();
     let ended = tokio::select! {
         ended = async {
             while let Some(result) = running.join_next().await {
-                results.push(result.map_err(|error| Failure(format!("a case ended in a panic: {error}")))?);
+                results.push(result.context("a case ended in a panic")?);
             }
             Ok(())
         } => ended,
-        name = signals.next() => Err(Failure(format!("told to end by {name}"))),
+        name = signals.next() => Err(anyhow!("told to end by {name}")),
     };
     if ended.is_err() {
         eprintln!("ending early: taking away what the cases have made");
@@ -103,19 +116,20 @@ async fn prove(cases: &[&'static Case], scratch: &Path) -> Outcome<bool> {
         running.shutdown().await;
         let cleaned = tokio::select! {
             cleaned = clean_up(scenes) => cleaned,
-            name = signals.next() => Err(Failure(format!("told again, by {name}: what the cases have made is still there"))),
+            name = signals.next() => Err(anyhow!("told again, by {name}: what the cases have made is still there")),
         };
         return all([ended, cleaned]).map(|()| false);
     }
-    results.sort_by_key(|result: &Verdict| result.number);
-    let (table, good) = report::summary(&results);
+    results.sort_by_key(|&(place, _)| place);
+    let results = results.into_iter().map(|(_, verdict)| verdict).collect::<Vec<_>>();
+    let (text, good) = report::summary(&results);
     eprintln!("all cases together took {} s", started.elapsed().as_secs());
-    println!("{table}");
+    println!("{text}");
     Ok(good)
 }
 
 /// Takes away what all of the cases have made, side by side, and tells everything that stays.
-async fn clean_up(scenes: Vec<Rc<Scene>>) -> Outcome<()> {
+async fn clean_up(scenes: Vec<Rc<Scene>>) -> Result<()> {
     let mut cleaning = JoinSet::new();
     for scene in scenes {
         cleaning.spawn_local(async move { scene.clean_up().await });
@@ -127,23 +141,28 @@ async fn clean_up(scenes: Vec<Rc<Scene>>) -> Outcome<()> {
 /// One case from its turn to its end, with what it has made taken away whatever happened.
 async fn play(case: &'static Case, scene: Rc<Scene>, turns: Rc<Semaphore>) -> Verdict {
     // The semaphore is never closed.
-    let _turn = turns.acquire_many(if case.alone { AT_ONCE } else { 1 }).await.ok();
+    let _turn = turns.acquire_many(case.turns).await.ok();
     let started = Instant::now();
-    eprintln!("case {} ({}) starts", case.number, case.name);
-    let outcome = case.run(&scene).await;
+    let name = case.name;
+    eprintln!("{name} starts");
+    let outcome = (case.run)(&scene).await;
     let took = started.elapsed();
     if let Err(why) = &outcome {
         let dump = scene.dump().await;
-        eprintln!("case {} FAILED: {why}\n{dump}case {} FAILED: {why}", case.number, case.number);
+        eprintln!("{name} FAILED: {why:#}\n{dump}{name} FAILED: {why:#}");
     }
     let cleaned = scene.clean_up().await;
-    let ended = scene.ended(all([outcome, cleaned]));
+    let ended = match (all([outcome, cleaned]), scene.why_not_run()) {
+        (Err(why), _) => Ended::Failed(why.to_string()),
+        (Ok(()), Some(why)) => Ended::NotRun(why),
+        (Ok(()), None) => Ended::Passed,
+    };
     match &ended {
-        Ended::Passed => eprintln!("case {} passed after {} s", case.number, took.as_secs()),
-        Ended::Failed(_) => eprintln!("case {} failed after {} s", case.number, took.as_secs()),
-        Ended::NotRun(why) => eprintln!("case {} is not run: {why}", case.number),
+        Ended::Passed => eprintln!("{name} passed after {} s", took.as_secs()),
+        Ended::Failed(_) => eprintln!("{name} failed after {} s", took.as_secs()),
+        Ended::NotRun(why) => eprintln!("{name} is not run: {why}"),
     }
-    Verdict { number: case.number, name: case.name, ended, took, figures: scene.figures() }
+    Verdict { name, ended, took, figures: scene.figures(), switches: scene.switches() }
 }
 
 /// What tells a run to end before its time.
@@ -153,11 +172,10 @@ struct Signals {
 }
 
 impl Signals {
-    fn listen() -> Outcome<Self> {
-        let of = |kind, name| signal(kind).map_err(|error| Failure(format!("{name}: {error}")));
+    fn listen() -> Result<Self> {
         Ok(Self {
-            terminate: of(SignalKind::terminate(), "SIGTERM")?,
-            interrupt: of(SignalKind::interrupt(), "SIGINT")?,
+            terminate: signal(SignalKind::terminate()).context("SIGTERM")?,
+            interrupt: signal(SignalKind::interrupt()).context("SIGINT")?,
         })
     }
 
@@ -170,17 +188,13 @@ impl Signals {
     }
 }
 
-fn choose(arguments: &[String]) -> Outcome<Vec<&'static Case>> {
+fn choose(arguments: &[String]) -> Result<Vec<&'static Case>> {
     if arguments.is_empty() {
         return Ok(CASES.iter().collect());
     }
-    let find = |argument: &String| {
-        CASES.iter().find(|case| case.number.to_string() == *argument).ok_or_else(|| {
-            Failure(format!(
-                "invalid case \"{argument}\": expected a number from 1 to {} (--list tells more)",
-                CASES.len()
-            ))
-        })
+    let find = |argument: &String| match CASES.iter().find(|case| case.name == argument) {
+        Some(case) => Ok(case),
+        None => bail!("invalid case \"{argument}\": expected a name that --list prints"),
     };
     arguments.iter().map(find).collect()
 }
@@ -190,13 +204,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn chooses_by_number() {
-        let numbers = |arguments: &[&str]| {
+    fn chooses_by_name() {
+        let names = |arguments: &[&str]| {
             let arguments = arguments.iter().map(ToString::to_string).collect::<Vec<_>>();
-            choose(&arguments).map(|cases| cases.iter().map(|case| case.number).collect::<Vec<_>>())
+            choose(&arguments).map(|cases| cases.iter().map(|case| case.name).collect::<Vec<_>>())
         };
-        assert_eq!(numbers(&["8", "2"]).unwrap(), [8, 2]);
-        assert_eq!(numbers(&[]).unwrap().len(), CASES.len());
-        assert!(numbers(&["99"]).is_err());
+        assert_eq!(names(&["probes", "install"]).unwrap(), ["probes", "install"]);
+        assert_eq!(names(&[]).unwrap().len(), CASES.len());
+        assert!(names(&["8"]).is_err());
+    }
+
+    #[test]
+    fn no_case_waits_for_more_turns_than_there_are_and_no_name_is_there_twice() {
+        assert!(CASES.iter().all(|case| case.turns >= 1 && case.turns as usize <= TURNS));
+        for (place, case) in CASES.iter().enumerate() {
+            assert!(CASES[..place].iter().all(|other| other.name != case.name), "{}", case.name);
+        }
     }
 }

@@ -1,34 +1,44 @@
-//! One release of the chart in a namespace of its own, and what its pods say.
+//! One release of the chart in a namespace of its own, in either shape, and what its pods and its users say.
 
 use std::time::{Duration, SystemTime};
 
-use serde_json::Value;
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use crate::cluster::{Failure, Helm, Outcome, Output, wait_for};
-use crate::ensure;
-use crate::front::Way;
-use crate::recorder::{self, Mode, Recorder, Reply, User};
-use crate::report::Scene;
+use crate::cluster::Helm;
+use crate::http::{self, Mode, Reply};
+use crate::programs::{Output, wait_for};
+use crate::recorder::{Recorder, Served};
+use crate::scene::Scene;
 
 /// Long enough for a rollout on a busy machine of two cores.
 pub(crate) const ROLLOUT: Duration = Duration::from_secs(180);
 /// A patched ConfigMap must be in force within this, without any help.
 pub(crate) const PATCH: Duration = Duration::from_secs(120);
 
+/// What the toggle of a release moves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// The demo's tiers.
+    Tiers,
+    /// A front Service, `NAME-front`, before each application of these names.
+    Standby(Vec<String>),
+}
+
 pub(crate) struct Release<'a> {
     pub(crate) scene: &'a Scene,
     pub(crate) namespace: String,
+    /// Which is the fullname too, unless the case has another.
     pub(crate) name: String,
-    /// What the objects' names start with.
     pub(crate) fullname: String,
     pub(crate) configmap: String,
     /// The Helm that is used from now on.
     pub(crate) helm: Helm,
-    pub(crate) user_host: String,
+    pub(crate) shape: Shape,
+    /// One for each application.
+    pub(crate) user_hosts: Vec<String>,
     pub(crate) admin_host: String,
-    /// How an application that is there already is switched; `None`: the application is the chart's own.
-    pub(crate) way: Option<Way>,
 }
 
 /// A pod as the API server has it.
@@ -42,8 +52,8 @@ pub(crate) struct Pod {
 }
 
 impl<'a> Release<'a> {
-    /// A release that is yet to be installed, in a new namespace.
-    pub(crate) async fn prepare(scene: &'a Scene, part: &str, helm: Helm) -> Outcome<Release<'a>> {
+    /// A release of the tiers that is yet to be installed, in a new namespace.
+    pub(crate) async fn prepare(scene: &'a Scene, part: &str, helm: Helm) -> Result<Release<'a>> {
         let namespace = scene.namespace(part).await?;
         Ok(Self {
             scene,
@@ -51,34 +61,113 @@ impl<'a> Release<'a> {
             fullname: "shop".to_owned(),
             configmap: "shop-config".to_owned(),
             helm,
-            user_host: format!("{namespace}-users.test"),
+            shape: Shape::Tiers,
+            user_hosts: vec![format!("{namespace}-users.test")],
             admin_host: format!("{namespace}-admins.test"),
             namespace,
-            way: None,
         })
     }
 
-    /// Installs into a new namespace and waits, as an operator would; `values` are those of the case.
-    pub(crate) async fn install(scene: &'a Scene, part: &str, helm: Helm, values: &[&str]) -> Outcome<Release<'a>> {
+    /// Installs the tiers into a new namespace and waits, as an operator would; `values` are those of the case.
+    pub(crate) async fn install(scene: &'a Scene, part: &str, helm: Helm, values: &[&str]) -> Result<Release<'a>> {
         let release = Self::prepare(scene, part, helm).await?;
-        release.helm_install(values).await?;
+        release.helm_install(values, &[]).await?;
         release.await_users(Mode::Normal, Duration::from_secs(60)).await?;
         Ok(release)
     }
 
-    pub(crate) async fn helm_install(&self, values: &[&str]) -> Outcome<String> {
-        let mut sets = self.scene.cluster.image_values().to_vec();
-        sets.push("expose.type=ingress".to_owned());
-        sets.push(format!("expose.user.host={}", self.user_host));
-        sets.push(format!("expose.admin.host={}", self.admin_host));
+    /// A standby release that is yet to be installed, and the applications of these names, which users reach.
+    pub(crate) async fn prepare_front(
+        scene: &'a Scene,
+        part: &str,
+        helm: Helm,
+        applications: &[&str],
+    ) -> Result<Release<'a>> {
+        let mut release = Self::prepare(scene, part, helm).await?;
+        release.make_standby(applications);
+        for name in applications {
+            release.apply_application(name).await?;
+        }
+        Ok(release)
+    }
+
+    /// Makes it a standby release before these applications.
+    pub(crate) fn make_standby(&mut self, applications: &[&str]) {
+        self.name = "page".to_owned();
+        self.fullname = "page".to_owned();
+        self.configmap = "page-config".to_owned();
+        self.user_hosts = applications.iter().map(|name| format!("{}-{name}.test", self.namespace)).collect();
+        self.shape = Shape::Standby(applications.iter().map(|&name| name.to_owned()).collect());
+    }
+
+    /// Installs a front Service before each of the applications of these names; their Ingresses name it, the admins' does
+    /// not.
+    pub(crate) async fn in_front(
+        scene: &'a Scene,
+        part: &str,
+        helm: Helm,
+        applications: &[&str],
+        values: &[&str],
+    ) -> Result<Release<'a>> {
+        let release = Self::prepare_front(scene, part, helm, applications).await?;
+        for (name, host) in applications.iter().zip(&release.user_hosts) {
+            release.apply_ingress(name, host, &format!("{name}-front")).await?;
+        }
+        let admins = [("HOST", release.admin_host.as_str()), ("SERVICE", applications[0])];
+        release.apply("admin-ingress", &admins).await?;
+        release.helm_install(values, &[]).await?;
+        release.await_users(Mode::Normal, Duration::from_secs(60)).await?;
+        Ok(release)
+    }
+
+    /// The application of that name: two pods and a Service.
+    pub(crate) async fn apply_application(&self, name: &str) -> Result<()> {
+        let image = self.scene.cluster.application_image.as_str();
+        self.apply("application", &[("NAME", name), ("IMAGE", image)]).await?;
+        let deployment = format!("deployment/{name}");
+        self.kubectl(&["rollout", "status", &deployment, "--timeout=60s"]).await.map(drop)
+    }
+
+    /// An Ingress of the application's own, to port 8080 of a Service.
+    pub(crate) async fn apply_ingress(&self, name: &str, host: &str, service: &str) -> Result<()> {
+        self.apply("ingress", &[("NAME", name), ("HOST", host), ("SERVICE", service), ("PORT", "8080")]).await
+    }
+
+    /// `e2e/manifests/NAME.yaml` with these values.
+    pub(crate) async fn apply(&self, name: &str, values: &[(&str, &str)]) -> Result<()> {
+        let text = self.scene.cluster.manifest(name, values)?;
+        self.scene.cluster.apply(&self.namespace, &text).await
+    }
+
+    /// What every release of this shape needs here.
+    pub(crate) fn values(&self) -> Vec<String> {
+        let mut values = self.scene.cluster.image_values().to_vec();
+        match &self.shape {
+            Shape::Tiers => values.extend([
+                "expose.type=ingress".to_owned(),
+                format!("expose.user.host={}", self.user_hosts[0]),
+                format!("expose.admin.host={}", self.admin_host),
+            ]),
+            Shape::Standby(applications) => {
+                values.push("shape=standby".to_owned());
+                values.extend(applications.iter().flat_map(|name| front_values(&format!("{name}-front"), name)));
+            }
+        }
+        values
+    }
+
+    /// Installs and waits; `values` are those of the case, `flags` Helm's.
+    pub(crate) async fn helm_install(&self, values: &[&str], flags: &[&str]) -> Result<String> {
+        let mut sets = self.values();
         sets.extend(values.iter().map(|&value| value.to_owned()));
-        let mut arguments = vec!["install", &self.name, "./chart", "--wait", "--timeout", "180s"];
+        let mut arguments = vec!["upgrade", "--install", &self.name, "./chart", "--wait", "--timeout", "180s"];
+        arguments.extend(flags);
         arguments.extend(sets.iter().flat_map(|set| ["--set", set.as_str()]));
         self.run_helm(&arguments).await?.success()
     }
 
     /// helm, in the release's namespace.
-    pub(crate) async fn run_helm(&self, arguments: &[&str]) -> Outcome<Output> {
+    pub(crate) async fn run_helm(&self, arguments: &[&str]) -> Result<Output> {
         self.scene.cluster.helm(self.helm, &[arguments, &["--namespace", &self.namespace]].concat()).await
     }
 
@@ -86,52 +175,83 @@ impl<'a> Release<'a> {
     pub(crate) fn upgrade_arguments<'b>(&'b self, values: &[&'b str], owned: bool) -> Vec<&'b str> {
         let mut arguments = vec!["upgrade", &self.name, "./chart", "--reset-then-reuse-values", "--wait"];
         arguments.extend(values.iter().flat_map(|&value| ["--set", value]));
-        // Where the key is Helm's, Helm 4 must be told to take it from whoever patched it; Helm 3 knows neither flag.
-        if owned && self.helm == Helm::V4 {
-            arguments.extend(["--server-side=true", "--force-conflicts"]);
+        // Where the key is Helm's, Helm 4 must be told to take it from whoever patched it.
+        if owned {
+            arguments.extend(self.helm.force());
         }
         arguments
     }
 
     /// An upgrade that leaves the toggle alone.
-    pub(crate) async fn upgrade(&self, values: &[&str]) -> Outcome<String> {
+    pub(crate) async fn upgrade(&self, values: &[&str]) -> Result<String> {
         self.run_helm(&self.upgrade_arguments(values, false)).await?.success()
     }
 
     /// The toggle by Helm.
-    pub(crate) async fn toggle(&self, mode: Mode) -> Outcome<String> {
-        let value = format!("maintenance.enabled={}", mode == Mode::Maintenance);
+    pub(crate) async fn toggle(&self, mode: Mode) -> Result<String> {
+        let value = format!("maintenance.enabled={}", mode.value());
         self.run_helm(&self.upgrade_arguments(&[&value], true)).await?.success()
     }
 
-    pub(crate) async fn kubectl(&self, arguments: &[&str]) -> Outcome<String> {
+    /// Helm's revisions, oldest first.
+    pub(crate) async fn history(&self) -> Result<Vec<Value>> {
+        let history = self.run_helm(&["history", &self.name, "-o", "json"]).await?.success()?;
+        serde_json::from_str(&history).context("helm history")
+    }
+
+    pub(crate) async fn kubectl(&self, arguments: &[&str]) -> Result<String> {
         self.scene.cluster.kubectl(&[&["--namespace", &self.namespace], arguments].concat()).await
     }
 
-    pub(crate) async fn get(&self, arguments: &[&str]) -> Outcome<Value> {
+    pub(crate) async fn get(&self, arguments: &[&str]) -> Result<Value> {
         self.scene.cluster.get(&[&["--namespace", &self.namespace], arguments].concat()).await
     }
 
+    /// The items of a list.
+    pub(crate) async fn list(&self, arguments: &[&str]) -> Result<Vec<Value>> {
+        let mut list = self.get(arguments).await?;
+        match list["items"].take() {
+            Value::Array(items) => Ok(items),
+            other => bail!("kubectl get {} has no items, but {other}", arguments.join(" ")),
+        }
+    }
+
     /// The toggle by hand, as the OpenShift demo has it.
-    pub(crate) async fn patch(&self, value: &str) -> Outcome<()> {
-        let patch = serde_json::json!({ "data": { "MAINTENANCE_MODE": value } }).to_string();
+    pub(crate) async fn patch(&self, value: &str) -> Result<()> {
+        let patch = json!({ "data": { "MAINTENANCE_MODE": value } }).to_string();
         self.kubectl(&["patch", "configmap", &self.configmap, "--patch", &patch]).await.map(drop)
     }
 
     /// What the ConfigMap says; `None` where it has no such key.
-    pub(crate) async fn patched(&self) -> Outcome<Option<String>> {
+    pub(crate) async fn patched(&self) -> Result<Option<String>> {
         let configmap = self.get(&["configmap", &self.configmap]).await?;
         Ok(configmap["data"]["MAINTENANCE_MODE"].as_str().map(str::to_owned))
     }
 
-    /// The ConfigMap's resourceVersion, which moves with each change.
-    pub(crate) async fn version(&self) -> Outcome<String> {
-        let configmap = self.get(&["configmap", &self.configmap]).await?;
-        Ok(configmap["metadata"]["resourceVersion"].as_str().unwrap_or_default().to_owned())
+    /// The resourceVersion of an object, which moves with each change.
+    pub(crate) async fn version(&self, object: &str) -> Result<String> {
+        let object = self.get(&[object]).await?;
+        Ok(object["metadata"]["resourceVersion"].as_str().unwrap_or_default().to_owned())
+    }
+
+    /// The selector of a Service.
+    pub(crate) async fn service_selector(&self, service: &str) -> Result<Value> {
+        Ok(self.get(&["service", service]).await?["spec"]["selector"].take())
+    }
+
+    /// Fails unless each front Service leads where it should in that mode.
+    pub(crate) async fn fronts_are(&self, mode: Mode) -> Result<()> {
+        let Shape::Standby(applications) = &self.shape else { bail!("only a standby release has front Services") };
+        for name in applications {
+            let selector = self.service_selector(&format!("{name}-front")).await?;
+            let is = if selector == json!({ "app": name }) { Mode::Normal } else { Mode::Maintenance };
+            ensure!(is == mode, "{name}-front should be in mode {}, but selects {selector}", mode.word());
+        }
+        Ok(())
     }
 
     /// Makes the kubelets read the ConfigMap now. They must have seen the change first, hence the second before.
-    pub(crate) async fn refresh(&self) -> Outcome<()> {
+    pub(crate) async fn refresh(&self) -> Result<()> {
         sleep(Duration::from_secs(1)).await;
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let mark = format!("e2e/refresh={}", now.as_millis());
@@ -142,31 +262,48 @@ impl<'a> Release<'a> {
         self.kubectl(&arguments.collect::<Vec<_>>()).await.map(drop)
     }
 
-    /// The pods of a component (`user` or `admin`), by name.
-    pub(crate) async fn pods(&self, component: &str) -> Outcome<Vec<Pod>> {
-        let list = self.get(&["pods", "--selector", &self.selector(component)]).await?;
-        let mut pods = list["items"].as_array().into_iter().flatten().map(Pod::read).collect::<Vec<_>>();
+    /// The pods of a component (`user`, `admin` or `page`), by name.
+    pub(crate) async fn pods(&self, component: &str) -> Result<Vec<Pod>> {
+        let list = self.list(&["pods", "--selector", &self.selector(component)]).await?;
+        let mut pods = list.iter().map(Pod::read).collect::<Vec<_>>();
         pods.sort();
         Ok(pods)
     }
 
     /// The names of the user pods that are not going away.
-    pub(crate) async fn pod_names(&self) -> Outcome<Vec<String>> {
+    pub(crate) async fn pod_names(&self) -> Result<Vec<String>> {
         let pods = self.pods("user").await?;
         Ok(pods.into_iter().filter(|pod| !pod.terminating).map(|pod| pod.name).collect())
     }
 
     /// Names of the pods that are Ready and not going away, sorted.
-    pub(crate) async fn serving(&self, component: &str) -> Outcome<Vec<String>> {
+    pub(crate) async fn serving(&self, component: &str) -> Result<Vec<String>> {
         let pods = self.pods(component).await?.into_iter().filter(|pod| pod.ready && !pod.terminating);
         Ok(pods.map(|pod| pod.name).collect())
     }
 
+    /// Waits until so many pods of a component are Ready, and no other is left.
+    pub(crate) async fn await_pods_ready(&self, component: &str, count: usize, limit: Duration) -> Result<()> {
+        wait_for(&format!("{count} Ready {component} pods and no other"), limit, async || {
+            let pods = self.pods(component).await?;
+            Ok((pods.len() == count && pods.iter().all(|pod| pod.ready && !pod.terminating)).then_some(()))
+        })
+        .await
+    }
+
     /// Waits until the HPA has raised the user tier to its default minimum, and nothing else is left.
-    pub(crate) async fn two_user_pods(&self) -> Outcome<()> {
-        wait_for("two Ready user pods and no other", Duration::from_secs(90), async || {
-            let pods = self.pods("user").await?;
-            Ok((pods.len() == 2 && pods.iter().all(|pod| pod.ready && !pod.terminating)).then_some(()))
+    pub(crate) async fn two_user_pods(&self) -> Result<()> {
+        self.await_pods_ready("user", 2, Duration::from_secs(90)).await
+    }
+
+    /// Scales a Deployment and waits until it has so many Ready pods, or until none is left.
+    pub(crate) async fn scale(&self, deployment: &str, replicas: usize) -> Result<()> {
+        let deployment = format!("deployment/{deployment}");
+        self.kubectl(&["scale", &deployment, &format!("--replicas={replicas}")]).await?;
+        wait_for(&format!("{deployment} to have {replicas} Ready pods"), ROLLOUT, async || {
+            let status = self.get(&[&deployment]).await?["status"].take();
+            let count = |field: &str| usize::try_from(status[field].as_u64().unwrap_or(0)).unwrap_or(usize::MAX);
+            Ok((count("readyReplicas") == replicas && count("replicas") == replicas).then_some(()))
         })
         .await
     }
@@ -176,51 +313,75 @@ impl<'a> Release<'a> {
     }
 
     /// A page of a pod's management port, by way of the API server.
-    pub(crate) async fn ask_pod(&self, pod: &str, path: &str) -> Outcome<String> {
+    pub(crate) async fn ask_pod(&self, pod: &str, path: &str) -> Result<String> {
         let path = format!("/api/v1/namespaces/{}/pods/{pod}:9090/proxy{path}", self.namespace);
         self.scene.cluster.kubectl(&["get", "--raw", &path]).await
     }
 
     /// A figure of a pod's metrics that has no labels.
-    pub(crate) async fn metric(&self, pod: &str, name: &str) -> Outcome<f64> {
+    pub(crate) async fn metric(&self, pod: &str, name: &str) -> Result<f64> {
         let metrics = self.ask_pod(pod, "/metrics").await?;
-        metric(&metrics, name).ok_or_else(|| Failure(format!("/metrics of {pod} has no {name}")))
+        metric(&metrics, name).with_context(|| format!("/metrics of {pod} has no {name}"))
     }
 
-    pub(crate) async fn user(&self, path: &str) -> Outcome<Reply> {
-        recorder::get(&self.scene.cluster.ingress, &self.user_host, path).await
+    /// The first application's host.
+    pub(crate) fn user_host(&self) -> &str {
+        &self.user_hosts[0]
     }
 
-    pub(crate) async fn admin(&self, path: &str) -> Outcome<Reply> {
-        recorder::get(&self.scene.cluster.ingress, &self.admin_host, path).await
+    pub(crate) async fn user(&self, path: &str) -> Result<Reply> {
+        self.ask(self.user_host(), path).await
     }
 
+    pub(crate) async fn admin(&self, path: &str) -> Result<Reply> {
+        self.ask(&self.admin_host, path).await
+    }
+
+    pub(crate) async fn ask(&self, host: &str, path: &str) -> Result<Reply> {
+        http::get(&self.scene.cluster.ingress, host, path).await
+    }
+
+    /// Records users of every host, and admins.
     pub(crate) fn record(&self) -> Recorder {
-        Recorder::start(&self.scene.cluster.ingress, &self.user_host, Some(&self.admin_host), User::OfDemo)
+        Recorder::start(&self.scene.cluster.ingress, &self.user_hosts, Some(&self.admin_host), self.served())
     }
 
-    /// Waits until ten answers in a row, each over a connection of its own, are of that mode.
-    pub(crate) async fn await_users(&self, mode: Mode, limit: Duration) -> Outcome<()> {
-        let mut row = 0;
-        wait_for(&format!("{} to be in mode {mode:?}", self.user_host), limit, async || {
-            while row < 10 {
-                // A controller without any Ingress does not even listen.
-                if self.user("/").await.ok().and_then(|reply| reply.mode()) != Some(mode) {
-                    row = 0;
-                    return Ok(None);
+    /// The same where admins have no way in of their own.
+    pub(crate) fn record_users(&self) -> Recorder {
+        Recorder::start(&self.scene.cluster.ingress, &self.user_hosts, None, self.served())
+    }
+
+    fn served(&self) -> Served {
+        if self.shape == Shape::Tiers { Served::ByDemo } else { Served::ByApplication }
+    }
+
+    /// Waits until ten answers in a row at each host, each over a connection of its own, are of that mode.
+    pub(crate) async fn await_users(&self, mode: Mode, limit: Duration) -> Result<()> {
+        for host in &self.user_hosts {
+            let mut row = 0;
+            wait_for(&format!("{host} to be in mode {}", mode.word()), limit, async || {
+                while row < 10 {
+                    // A controller without any Ingress does not even listen.
+                    if self.ask(host, "/").await.ok().and_then(|reply| reply.mode()) != Some(mode) {
+                        row = 0;
+                        return Ok(None);
+                    }
+                    row += 1;
                 }
-                row += 1;
-            }
-            Ok(Some(()))
-        })
-        .await
+                Ok(Some(()))
+            })
+            .await?;
+        }
+        Ok(())
     }
 
     /// Waits until every user pod says itself that it is in that mode.
-    pub(crate) async fn await_pods(&self, mode: Mode, limit: Duration) -> Outcome<()> {
-        wait_for(&format!("every user pod to be in mode {mode:?}"), limit, async || {
+    pub(crate) async fn await_pods(&self, mode: Mode, limit: Duration) -> Result<()> {
+        wait_for(&format!("every user pod to be in mode {}", mode.word()), limit, async || {
             for pod in self.pod_names().await? {
-                if (self.metric(&pod, "maintenance_mode").await? > 0.5) != (mode == Mode::Maintenance) {
+                // A pod that has just begun cannot be asked yet: it has no address.
+                let Ok(figure) = self.metric(&pod, "maintenance_mode").await else { return Ok(None) };
+                if (figure > 0.5) != (mode == Mode::Maintenance) {
                     return Ok(None);
                 }
             }
@@ -229,17 +390,20 @@ impl<'a> Release<'a> {
         .await
     }
 
-    /// Fails unless the next ten users all see that mode.
-    pub(crate) async fn users_see(&self, mode: Mode) -> Outcome<()> {
-        for _ in 0..10 {
-            let reply = self.user("/").await?;
-            ensure!(reply.mode() == Some(mode), "users should see {mode:?}, but got status {}", reply.status);
+    /// Fails unless the next ten users of each host all see that mode.
+    pub(crate) async fn users_see(&self, mode: Mode) -> Result<()> {
+        for host in &self.user_hosts {
+            for _ in 0..10 {
+                let reply = self.ask(host, "/").await?;
+                let status = reply.status;
+                ensure!(reply.mode() == Some(mode), "{host} should be in mode {}, but answers {status}", mode.word());
+            }
         }
         Ok(())
     }
 
     /// Fails unless the pods are those of before and none has restarted.
-    pub(crate) async fn same_pods(&self, component: &str, before: &[Pod]) -> Outcome<()> {
+    pub(crate) async fn same_pods(&self, component: &str, before: &[Pod]) -> Result<()> {
         let now = self.pods(component).await?;
         let identity = |pods: &[Pod]| pods.iter().map(|pod| (pod.uid.clone(), pod.restarts)).collect::<Vec<_>>();
         ensure!(
@@ -249,18 +413,29 @@ impl<'a> Release<'a> {
         Ok(())
     }
 
-    pub(crate) async fn rollout(&self, tier: &str) -> Outcome<()> {
+    pub(crate) async fn rollout(&self, tier: &str) -> Result<()> {
         let deployment = format!("deployment/{}-{tier}", self.fullname);
         self.kubectl(&["rollout", "restart", &deployment]).await?;
         self.rolled_out(tier, ROLLOUT).await?.success().map(drop)
     }
 
-    pub(crate) async fn rolled_out(&self, tier: &str, limit: Duration) -> Outcome<Output> {
+    pub(crate) async fn rolled_out(&self, tier: &str, limit: Duration) -> Result<Output> {
         let deployment = format!("deployment/{}-{tier}", self.fullname);
         let limit_text = format!("--timeout={}s", limit.as_secs());
         let arguments = ["--namespace", &self.namespace, "rollout", "status", &deployment, &limit_text];
         self.scene.cluster.try_kubectl(&arguments, limit + Duration::from_secs(10)).await
     }
+}
+
+/// The values of a front Service before an application.
+pub(crate) fn front_values(front: &str, application: &str) -> Vec<String> {
+    let values = [
+        ("selector.app", application),
+        ("ports[0].name", "http"),
+        ("ports[0].port", "8080"),
+        ("ports[0].targetPort", "http"),
+    ];
+    values.map(|(key, value)| format!("frontServices.{front}.{key}={value}")).to_vec()
 }
 
 // === impl Pod ===
@@ -297,7 +472,7 @@ mod tests {
 
     #[test]
     fn reads_a_pod() {
-        let pod = serde_json::json!({
+        let pod = json!({
             "metadata": { "name": "a", "uid": "u", "deletionTimestamp": "2026-01-01T00:00:00Z" },
             "status": {
                 "conditions": [{ "type": "Ready", "status": "True" }],

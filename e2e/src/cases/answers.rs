@@ -9,23 +9,24 @@ use hyper::header::{
 };
 use serde_json::{Value, json};
 
-use crate::cluster::{Failure, Helm, Outcome, all, wait_for};
-use crate::ensure;
-use crate::recorder::{self, Mode, Reply};
+use crate::cluster::Helm;
+use crate::http::{self, Mode, Reply};
+use crate::programs::{all, wait_for};
 use crate::release::{PATCH, Release};
-use crate::report::Scene;
+use crate::scene::Scene;
+use anyhow::{Context, Result, anyhow, ensure};
 
 /// A picture of one pixel, as a ConfigMap has it.
 const PICTURE: &str =
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
 
-pub(crate) async fn run(scene: &Scene) -> Outcome<()> {
+pub(crate) async fn run(scene: &Scene) -> Result<()> {
     let (told, pages, admins) = tokio::join!(told(scene), pages(scene), admins(scene));
     all([told, pages, admins])
 }
 
 /// Everybody in their own language and format, until when; and a new end without a restart.
-async fn told(scene: &Scene) -> Outcome<()> {
+async fn told(scene: &Scene) -> Result<()> {
     let values = [
         "maintenance.title=Closed until noon",
         "maintenance.translations.fr.title=Fermé jusqu’à midi",
@@ -93,10 +94,10 @@ async fn told(scene: &Scene) -> Outcome<()> {
 }
 
 /// From a ConfigMap, with a picture; changed without a restart, and not by a page that does not render.
-async fn pages(scene: &Scene) -> Outcome<()> {
+async fn pages(scene: &Scene) -> Result<()> {
     let release = Release::prepare(scene, "pages", Helm::V4).await?;
-    release.apply(&config_map(&release.namespace, "<h1>First</h1>")).await?;
-    release.helm_install(&["maintenance.enabled=true", "maintenance.pages=shop-pages"]).await?;
+    apply_page(&release, "<h1>First</h1>").await?;
+    release.helm_install(&["maintenance.enabled=true", "maintenance.pages=shop-pages"], &[]).await?;
     release.two_user_pods().await?;
     release.await_users(Mode::Maintenance, Duration::from_secs(60)).await?;
     let first = release.user("/").await?.body;
@@ -104,7 +105,7 @@ async fn pages(scene: &Scene) -> Outcome<()> {
 
     let before = release.pods("user").await?;
     let second = r#"<h1>Second</h1><img src="{{ data_uri("picture.png") }}" alt="">"#;
-    release.apply(&config_map(&release.namespace, second)).await?;
+    apply_page(&release, second).await?;
     release.refresh().await?;
     let second = format!(r#"<h1>Second</h1><img src="data:image/png;base64,{PICTURE}" alt="">"#);
     wait_for("every pod to have the changed page", PATCH, async || {
@@ -117,7 +118,7 @@ async fn pages(scene: &Scene) -> Outcome<()> {
         let count = release.metric(&pod, "config_reload_failures_total").await?;
         failures.push((pod, count));
     }
-    release.apply(&config_map(&release.namespace, "<h1>Third {{ nothing }}</h1>")).await?;
+    apply_page(&release, "<h1>Third {{ nothing }}</h1>").await?;
     release.refresh().await?;
     for (pod, before) in failures {
         wait_for("the page that does not render to be refused", PATCH, async || {
@@ -134,16 +135,10 @@ async fn pages(scene: &Scene) -> Outcome<()> {
 }
 
 /// Asked for a Secret's user and password, and nobody else is.
-async fn admins(scene: &Scene) -> Outcome<()> {
+async fn admins(scene: &Scene) -> Result<()> {
     let release = Release::prepare(scene, "admins", Helm::V4).await?;
-    let secret = json!({
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": { "name": "shop-admins", "namespace": release.namespace },
-        "stringData": { "username": "boss", "password": "open-sesame" },
-    });
-    release.apply(&secret).await?;
-    release.helm_install(&["admin.auth.existingSecret=shop-admins"]).await?;
+    release.apply("admins-secret", &[]).await?;
+    release.helm_install(&["admin.auth.existingSecret=shop-admins"], &[]).await?;
     release.await_users(Mode::Normal, Duration::from_secs(60)).await?;
     let asked = wait_for("admins to be asked for a password", Duration::from_secs(30), async || {
         let reply = release.admin("/admin").await?;
@@ -155,11 +150,11 @@ async fn admins(scene: &Scene) -> Outcome<()> {
     // boss:open-sesame and boss:open
     for (credentials, status) in [("Basic Ym9zczpvcGVuLXNlc2FtZQ==", 200), ("Basic Ym9zczpvcGVu", 401)] {
         let authorization = Some((AUTHORIZATION, credentials));
-        let reply = recorder::get_with(&scene.cluster.ingress, &release.admin_host, "/admin", authorization).await?;
+        let reply = http::get_with(&scene.cluster.ingress, &release.admin_host, "/admin", authorization).await?;
         ensure!(reply.status == status, "an admin with {credentials} should get {status}, not {}", reply.status);
     }
     let tested = release.run_helm(&["test", &release.name, "--timeout", "120s"]).await?;
-    tested.success().map_err(|Failure(why)| Failure(format!("helm test: {why}")))?;
+    tested.success().context("helm test")?;
     let log = release.kubectl(&["logs", "--selector", &release.selector("admin"), "--tail=-1"]).await?;
     ensure!(!log.contains("sesame") && !log.contains("Ym9z"), "the admins' log has what nobody may read: {log}");
     scene.figure("admin.auth.existingSecret: 401 without the password, 200 with it; users, probes and helm test are asked for nothing");
@@ -167,7 +162,7 @@ async fn admins(scene: &Scene) -> Outcome<()> {
 }
 
 /// Whether ten users, each over a connection of their own, get a page with these words.
-async fn everybody_gets(release: &Release<'_>, words: &str) -> Outcome<bool> {
+async fn everybody_gets(release: &Release<'_>, words: &str) -> Result<bool> {
     for _ in 0..10 {
         if !release.user("/").await?.body.contains(words) {
             return Ok(false);
@@ -176,8 +171,8 @@ async fn everybody_gets(release: &Release<'_>, words: &str) -> Outcome<bool> {
     Ok(true)
 }
 
-async fn user_with(release: &Release<'_>, name: HeaderName, value: &str) -> Outcome<Reply> {
-    recorder::get_with(&release.scene.cluster.ingress, &release.user_host, "/", Some((name, value))).await
+async fn user_with(release: &Release<'_>, name: HeaderName, value: &str) -> Result<Reply> {
+    http::get_with(&release.scene.cluster.ingress, release.user_host(), "/", Some((name, value))).await
 }
 
 /// A header's text; empty where it is not there.
@@ -186,16 +181,10 @@ fn header(reply: &Reply, name: HeaderName) -> String {
     value.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).unwrap_or_default()
 }
 
-fn json_of(reply: &Reply) -> Outcome<Value> {
-    serde_json::from_str(&reply.body).map_err(|error| Failure(format!("this should be JSON: {}: {error}", reply.body)))
+fn json_of(reply: &Reply) -> Result<Value> {
+    serde_json::from_str(&reply.body).map_err(|error| anyhow!("this should be JSON: {}: {error}", reply.body))
 }
 
-fn config_map(namespace: &str, page: &str) -> Value {
-    json!({
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": { "name": "shop-pages", "namespace": namespace },
-        "data": { "maintenance.html": page },
-        "binaryData": { "picture.png": PICTURE },
-    })
+async fn apply_page(release: &Release<'_>, page: &str) -> Result<()> {
+    release.apply("pages", &[("PAGE", page), ("PICTURE", PICTURE)]).await
 }

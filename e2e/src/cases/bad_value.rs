@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use crate::cluster::{Failure, Helm, Outcome, wait_for};
-use crate::ensure;
-use crate::recorder::Mode;
+use crate::cluster::Helm;
+use crate::http::Mode;
+use crate::programs::wait_for;
 use crate::release::{PATCH, ROLLOUT, Release};
-use crate::report::Scene;
+use crate::scene::Scene;
+use anyhow::{Result, anyhow, ensure};
 
-pub(crate) async fn run(scene: &Scene) -> Outcome<()> {
+pub(crate) async fn run(scene: &Scene) -> Result<()> {
     let release = Release::install(scene, "bad-value", Helm::V4, &[]).await?;
     release.two_user_pods().await?;
     let recorder = release.record();
@@ -32,7 +33,7 @@ pub(crate) async fn run(scene: &Scene) -> Outcome<()> {
 }
 
 /// Patches `value` in and sees that nothing but the counter, the log and the admin page takes notice.
-async fn live(release: &Release<'_>, mode: Mode, value: &str) -> Outcome<()> {
+async fn live(release: &Release<'_>, mode: Mode, value: &str) -> Result<()> {
     let pods = release.pod_names().await?;
     let mut failures = Vec::new();
     for pod in &pods {
@@ -63,22 +64,22 @@ async fn live(release: &Release<'_>, mode: Mode, value: &str) -> Outcome<()> {
     .await
 }
 
-async fn helm_refuses(release: &Release<'_>) -> Outcome<()> {
-    for helm in [Helm::V3, Helm::V4] {
+async fn helm_refuses(release: &Release<'_>) -> Result<()> {
+    for helm in Helm::BOTH {
         let before = state(release).await?;
         let namespace = release.namespace.as_str();
         let arguments = ["upgrade", &release.name, "./chart", "--namespace", namespace, "--reset-then-reuse-values"];
         let values = ["--set", "maintenance.enabled=maybe"];
         let refusal = release.scene.cluster.helm(helm, &[&arguments[..], &values].concat()).await?.refusal()?;
         let named = refusal.contains("maintenance.enabled") || refusal.contains("/maintenance/enabled");
-        ensure!(named, "{helm} should name the value's path, but says: {refusal}");
-        ensure!(state(release).await? == before, "{helm} refused the value, but something changed");
+        ensure!(named, "{} should name the value's path, but says: {refusal}", helm.name());
+        ensure!(state(release).await? == before, "{} refused the value, but something changed", helm.name());
     }
     Ok(())
 }
 
 /// The versions of what an upgrade would change, and how many revisions there are.
-async fn state(release: &Release<'_>) -> Outcome<Vec<String>> {
+async fn state(release: &Release<'_>) -> Result<Vec<String>> {
     let objects = release.get(&["configmaps,services,ingresses,secrets"]).await?;
     let deployments = release.get(&["deployments"]).await?;
     let items = |list: &serde_json::Value, field: &str| {
@@ -90,7 +91,7 @@ async fn state(release: &Release<'_>) -> Outcome<Vec<String>> {
 }
 
 /// What a pod prints that is started with the malformed value. The others serve on, and an admin pod starts.
-async fn a_pod_that_starts(release: &Release<'_>) -> Outcome<String> {
+async fn a_pod_that_starts(release: &Release<'_>) -> Result<String> {
     let old = release.pod_names().await?;
     release.kubectl(&["rollout", "restart", "deployment/shop-user", "deployment/shop-admin"]).await?;
     let (pod, status) = wait_for("a new user pod to end", Duration::from_secs(60), async || {
@@ -108,7 +109,7 @@ async fn a_pod_that_starts(release: &Release<'_>) -> Outcome<String> {
     let log = release.kubectl(&["logs", &pod]).await?;
     let lines = log.lines().filter(|line| !line.trim().is_empty()).collect::<Vec<_>>();
     let [line] = lines[..] else {
-        return Err(Failure(format!("a pod with a malformed value should print one line, but prints:\n{log}")));
+        return Err(anyhow!("a pod with a malformed value should print one line, but prints:\n{log}"));
     };
     let clear = ["MAINTENANCE_MODE", "yes, please", "true", "false"].iter().all(|word| line.contains(word));
     ensure!(clear, "the line should name the setting, the value and what is expected: {line}");

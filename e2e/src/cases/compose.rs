@@ -5,40 +5,40 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::process::Command;
 
-use crate::cluster::{Failure, Outcome, run as run_program, wait_for};
-use crate::ensure;
-use crate::recorder::{self, Mode};
-use crate::report::{Outside, Scene};
+use crate::http::{self, Mode};
+use crate::programs::{run as run_program, wait_for};
+use crate::scene::{Outside, Scene};
+use anyhow::{Context, Result, ensure};
 
 const NORMAL: &str = "localhost:8888";
 const MAINTENANCE: &str = "localhost:8081";
 
-pub(crate) async fn run(scene: &Scene) -> Outcome<()> {
+pub(crate) async fn run(scene: &Scene) -> Result<()> {
     let mut engine = Command::new("docker");
     run_program(engine.arg("version"), Duration::from_secs(20))
         .await?
         .success()
-        .map_err(|Failure(why)| Failure(format!("could not run, as no container engine answers: {why}")))?;
+        .context("could not run, as no container engine answers")?;
     both(scene).await
 }
 
-async fn both(scene: &Scene) -> Outcome<()> {
+async fn both(scene: &Scene) -> Result<()> {
     scene.makes(Outside::Compose(project()));
     compose(scene, &["up", "--detach"]).await?;
     healthy(scene, "web").await?;
     let services = services().await?;
     ensure!(services == ["web"], "a plain `up` should start the service web alone, but there are {services:?}");
-    let reply = recorder::get(NORMAL, NORMAL, "/").await?;
+    let reply = http::get(NORMAL, NORMAL, "/").await?;
     ensure!(reply.mode() == Some(Mode::Normal), "{NORMAL} answers {}, not the page of normal mode", reply.status);
 
     compose(scene, &["up", "--detach", "web-maintenance"]).await?;
     healthy(scene, "web-maintenance").await?;
-    let reply = recorder::get(MAINTENANCE, MAINTENANCE, "/").await?;
+    let reply = http::get(MAINTENANCE, MAINTENANCE, "/").await?;
     ensure!(reply.mode() == Some(Mode::Maintenance), "{MAINTENANCE} answers {}, not the page", reply.status);
     for (host, path, status) in
         [(NORMAL, "/health", 200), (NORMAL, "/ready", 200), (MAINTENANCE, "/health", 200), (MAINTENANCE, "/ready", 503)]
     {
-        let reply = recorder::get(host, host, path).await?;
+        let reply = http::get(host, host, path).await?;
         ensure!(reply.status == status, "{host}{path} answers {}, not {status}", reply.status);
     }
     scene.figure("web: 200; web-maintenance: 503 with the page, /health 200, /ready 503; both healthy, read-only, no capabilities");
@@ -46,14 +46,13 @@ async fn both(scene: &Scene) -> Outcome<()> {
 }
 
 /// Waits for the service's health check, and sees how its container is confined.
-async fn healthy(scene: &Scene, service: &str) -> Outcome<()> {
+async fn healthy(scene: &Scene, service: &str) -> Result<()> {
     let id = compose(scene, &["ps", "--quiet", service]).await?;
     ensure!(!id.trim().is_empty(), "compose runs no container for {service}");
     let container = wait_for(&format!("the service {service} to be healthy"), Duration::from_secs(60), async || {
         let mut command = Command::new("docker");
         let text = run_program(command.args(["inspect", id.trim()]), Duration::from_secs(20)).await?.success()?;
-        let mut found: Value =
-            serde_json::from_str(&text).map_err(|error| Failure(format!("docker inspect: {error}")))?;
+        let mut found: Value = serde_json::from_str(&text).context("docker inspect")?;
         let container = found[0].take();
         Ok((container["State"]["Health"]["Status"] == "healthy").then_some(container))
     })
@@ -72,7 +71,7 @@ fn project() -> String {
 }
 
 /// The services of which there are containers, running or not.
-async fn services() -> Outcome<Vec<String>> {
+async fn services() -> Result<Vec<String>> {
     let mut command = Command::new("docker");
     command.args(["ps", "--all", "--format", r#"{{.Label "com.docker.compose.service"}}"#]);
     command.args(["--filter", &format!("label=com.docker.compose.project={}", project())]);
@@ -80,7 +79,7 @@ async fn services() -> Outcome<Vec<String>> {
     Ok(listed.lines().map(str::to_owned).collect())
 }
 
-async fn compose(scene: &Scene, arguments: &[&str]) -> Outcome<String> {
+async fn compose(scene: &Scene, arguments: &[&str]) -> Result<String> {
     let mut command = Command::new("docker");
     command.current_dir(&scene.cluster.repository).env("IMAGE", &scene.cluster.image);
     command.args(["compose", "--project-name", &project()]).args(arguments);

@@ -2,19 +2,20 @@
 
 use std::time::Duration;
 
-use crate::cluster::{Helm, Outcome, all, wait_for};
-use crate::ensure;
-use crate::recorder::Mode;
+use crate::cluster::Helm;
+use crate::http::Mode;
+use crate::programs::{all, wait_for};
 use crate::release::{PATCH, Release};
-use crate::report::Scene;
+use crate::scene::Scene;
+use anyhow::{Result, ensure};
 
-pub(crate) async fn run(scene: &Scene) -> Outcome<()> {
+pub(crate) async fn run(scene: &Scene) -> Result<()> {
     let (ready, withdrawn) = tokio::join!(ready(scene), withdrawn(scene));
     all([ready, withdrawn])
 }
 
 /// Users see the page, pods stay Ready, rollouts end.
-async fn ready(scene: &Scene) -> Outcome<()> {
+async fn ready(scene: &Scene) -> Result<()> {
     let release = Release::install(scene, "ready", Helm::V4, &["maintenance.endpoints=ready"]).await?;
     release.toggle(Mode::Maintenance).await?;
     // A proxy has a second to learn of it.
@@ -29,7 +30,7 @@ async fn ready(scene: &Scene) -> Outcome<()> {
 }
 
 /// Users see the router's own 503, pods are not Ready, rollouts wait until it is over.
-async fn withdrawn(scene: &Scene) -> Outcome<()> {
+async fn withdrawn(scene: &Scene) -> Result<()> {
     let values = ["maintenance.endpoints=withdrawn", "maintenance.rollout=live"];
     let release = Release::install(scene, "withdrawn", Helm::V4, &values).await?;
     release.two_user_pods().await?;

@@ -2,11 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use crate::cluster::{Failure, Helm, Outcome, wait_for};
-use crate::ensure;
-use crate::recorder::Mode;
+use crate::cluster::Helm;
+use crate::http::Mode;
+use crate::programs::wait_for;
 use crate::release::Release;
-use crate::report::Scene;
+use crate::scene::Scene;
+use anyhow::{Context, Result, ensure};
 
 const MOST: i64 = 4;
 
@@ -14,10 +15,10 @@ const MOST: i64 = 4;
 /// far above the HPA's target, and would be for many more pods than it may have.
 const VALUES: [&str; 2] = ["user.resources.requests.cpu=5m", "hpa.maxReplicas=4"];
 
-/// More of 300 requests a second each, beside the one that is judged.
-const LOAD: usize = 1;
+/// More of 100 requests a second each, beside the one that is judged.
+const LOAD: usize = 5;
 
-pub(crate) async fn run(scene: &Scene) -> Outcome<()> {
+pub(crate) async fn run(scene: &Scene) -> Result<()> {
     let release = Release::install(scene, "hpa", Helm::V4, &VALUES).await?;
     release.two_user_pods().await?;
     let recorder = release.record();
@@ -48,11 +49,11 @@ pub(crate) async fn run(scene: &Scene) -> Outcome<()> {
 }
 
 /// Sees that the HPA would have more pods, and for three of its looks in a row leaves it at that.
-async fn at_the_cap(release: &Release<'_>) -> Outcome<()> {
+async fn at_the_cap(release: &Release<'_>) -> Result<()> {
     let limited = || async {
         let hpa = release.get(&["hpa", "shop-user-hpa"]).await?;
         let conditions = hpa["status"]["conditions"].as_array().cloned().unwrap_or_default();
-        Ok(conditions.iter().any(|one| {
+        Ok::<_, anyhow::Error>(conditions.iter().any(|one| {
             one["type"] == "ScalingLimited" && one["status"] == "True" && one["reason"] == "TooManyReplicas"
         }))
     };
@@ -71,16 +72,16 @@ async fn at_the_cap(release: &Release<'_>) -> Outcome<()> {
 }
 
 /// What the Deployment is told to have; more than the most is a failure.
-async fn replicas(release: &Release<'_>) -> Outcome<i64> {
+async fn replicas(release: &Release<'_>) -> Result<i64> {
     let deployment = release.get(&["deployment", "shop-user"]).await?;
     let count = deployment["spec"]["replicas"].as_i64();
-    let count = count.ok_or_else(|| Failure("the user Deployment has no replicas".to_owned()))?;
+    let count = count.context("the user Deployment has no replicas")?;
     ensure!(count <= MOST, "the user tier has {count} replicas, more than maxReplicas={MOST}");
     Ok(count)
 }
 
 /// The fewest replicas that the Deployment was told to have while the upgrade ran.
-async fn lowest_while(release: &Release<'_>, upgrade: impl Future<Output = Outcome<String>>) -> Outcome<i64> {
+async fn lowest_while(release: &Release<'_>, upgrade: impl Future<Output = Result<String>>) -> Result<i64> {
     let mut lowest = i64::MAX;
     let mut upgrade = std::pin::pin!(upgrade);
     loop {

@@ -1,92 +1,87 @@
-//! The cases, one a file, in the order in which they start: those that must be alone, then those that wait longest.
+//! The cases, one a file, in the order in which they start: the switches that are measured, then those that wait longest.
 
-mod adopt;
 mod answers;
-mod back_again;
+mod application_away;
+mod argocd;
 mod bad_value;
 mod compose;
+mod ctrl_c;
 mod endpoints;
-mod gitops;
+mod front_services;
+mod helm_after_plugin;
 mod helm_ends;
-mod helm_switch;
 mod hpa;
 mod install;
-mod kept_paths;
+mod migration;
+mod oauth2_proxy;
 mod patch;
-mod paths;
+mod pods;
 mod probes;
 mod rendered;
-mod scripts;
-mod ten_switches;
-mod toggle_role;
+mod rights;
+mod someone_else;
+mod switches;
+mod take_over;
 mod under_way;
 
-use crate::cluster::Outcome;
-use crate::report::Scene;
+use std::pin::Pin;
 
-/// What is proved, and by what number it is asked for.
+use anyhow::Result;
+
+use crate::cluster::Helm;
+use crate::scene::Scene;
+
+use switches::{By, What, measured};
+
+type Run = for<'a> fn(&'a Scene) -> Pin<Box<dyn Future<Output = Result<()>> + 'a>>;
+
+/// What is proved, and by what name it is asked for.
 pub(crate) struct Case {
-    pub(crate) number: u8,
     pub(crate) name: &'static str,
-    /// Its figures are of a machine that does one switch at a time: nothing else runs meanwhile.
-    pub(crate) alone: bool,
+    pub(crate) about: &'static str,
+    /// Of those that there are: more than one where figures are of a machine that does little else.
+    pub(crate) turns: u32,
+    pub(crate) run: Run,
 }
 
-const fn alone(number: u8, name: &'static str) -> Case {
-    Case { number, name, alone: true }
+macro_rules! case {
+    ($name:literal, $turns:literal, $about:literal, $scene:ident => $future:expr) => {
+        Case { name: $name, about: $about, turns: $turns, run: |$scene| Box::pin($future) }
+    };
 }
 
-const fn beside(number: u8, name: &'static str) -> Case {
-    Case { number, name, alone: false }
-}
-
+#[rustfmt::skip]
 pub(crate) const CASES: &[Case] = &[
-    alone(11, "ten switches in front of an application that is there already"),
-    alone(2, "the switch by Helm, by the command that NOTES prints"),
-    alone(4, "the switch by the scripts"),
-    beside(3, "the switch by patch, and patches and upgrades together"),
-    beside(16, "Argo CD: by commit, by hand and by parameter"),
-    beside(9, "rollback, uninstall, and a Helm that was killed"),
-    beside(6, "probes in maintenance, and no restart in 2 minutes"),
-    beside(5, "maintenance.endpoints"),
-    beside(7, "the HPA under load"),
-    beside(10, "compose"),
-    beside(1, "install"),
-    beside(8, "a malformed MAINTENANCE_MODE"),
-    beside(13, "what was under way when the switch came"),
-    beside(12, "taking over an Ingress and a Service, and giving them back"),
-    beside(14, "the role of rbac.toggle.subjects"),
-    beside(15, "what stays on the application, and one that is not there"),
-    beside(18, "several paths, another Service for admins, and a port by number"),
-    beside(19, "letting users in again, and the other ways in"),
-    beside(17, "rendered manifests, applied twice"),
-    beside(20, "what each client is told, pages of one's own, and a password for admins"),
+    case!("config-helm3", 2, "ten switches on and off by Helm 3", scene => measured(scene, What::Config, By::Helm(Helm::V3))),
+    case!("config-helm4", 2, "ten switches on and off by Helm 4", scene => measured(scene, What::Config, By::Helm(Helm::V4))),
+    case!("config-plugin", 2, "ten switches on and off by the plugin", scene => measured(scene, What::Config, By::Plugin)),
+    case!("config-script", 2, "ten switches on and off by the scripts", scene => measured(scene, What::Config, By::Script)),
+    case!("service-helm3", 2, "a front Service, ten switches by Helm 3", scene => measured(scene, What::Service, By::Helm(Helm::V3))),
+    case!("service-helm4", 2, "a front Service, ten switches by Helm 4", scene => measured(scene, What::Service, By::Helm(Helm::V4))),
+    case!("service-plugin", 2, "a front Service, ten switches by the plugin", scene => measured(scene, What::Service, By::Plugin)),
+    case!("services-helm3", 2, "three front Services, ten switches by Helm 3", scene => measured(scene, What::ThreeServices, By::Helm(Helm::V3))),
+    case!("services-helm4", 2, "three front Services, ten switches by Helm 4", scene => measured(scene, What::ThreeServices, By::Helm(Helm::V4))),
+    case!("services-plugin", 2, "three front Services, ten switches by the plugin", scene => measured(scene, What::ThreeServices, By::Plugin)),
+    case!("pods", 2, "2, 10 and 50 user pods and page pods, by the plugin", scene => pods::run(scene)),
+    case!("argocd", 1, "Argo CD in both shapes: by commit, by hand and by parameter", scene => argocd::run(scene)),
+    case!("helm-ends", 1, "rollback, uninstall, and a Helm that was killed", scene => helm_ends::run(scene)),
+    case!("helm-after-plugin", 1, "Helm 3 and 4 after the plugin: same mode, other mode, a key more, a key less", scene => helm_after_plugin::run(scene)),
+    case!("patch", 1, "the switch by patch, and patches and upgrades together", scene => patch::run(scene)),
+    case!("probes", 1, "probes in maintenance, and no restart in 2 minutes", scene => probes::run(scene)),
+    case!("migration", 1, "from app.existingService and app.podSelector of the chart before", scene => migration::run(scene)),
+    case!("under-way", 1, "a WebSocket, an upload and a download across the switch", scene => under_way::run(scene)),
+    case!("take-over", 1, "taking over a Service, and giving it back", scene => take_over::run(scene)),
+    case!("hpa", 1, "the HPA under load", scene => hpa::run(scene)),
+    case!("front-services", 1, "every value of a front Service, two ports, and port 80", scene => front_services::run(scene)),
+    case!("rights", 1, "the role of rbac.toggle.subjects, and one with a right less", scene => rights::run(scene)),
+    case!("application-away", 1, "an application without pods, page pods that are gone, and another way in", scene => application_away::run(scene)),
+    case!("someone-else", 1, "a change by somebody else meanwhile", scene => someone_else::run(scene)),
+    case!("ctrl-c", 1, "Ctrl-C while the plugin changes and while it waits", scene => ctrl_c::run(scene)),
+    case!("oauth2-proxy", 1, "an OAuth proxy before the admin tier", scene => oauth2_proxy::run(scene)),
+    case!("endpoints", 1, "maintenance.endpoints", scene => endpoints::run(scene)),
+    case!("bad-value", 1, "a malformed MAINTENANCE_MODE", scene => bad_value::run(scene)),
+    case!("install", 1, "installed with --wait, everything is there", scene => install::run(scene)),
+    case!("rendered", 1, "rendered manifests, applied twice", scene => rendered::run(scene)),
+    case!("answers", 1, "what each client is told, pages of one's own, and a password for admins", scene => answers::run(scene)),
+    case!("compose", 1, "compose.yaml", scene => compose::run(scene)),
 ];
-
-impl Case {
-    pub(crate) async fn run(&self, scene: &Scene) -> Outcome<()> {
-        match self.number {
-            1 => install::run(scene).await,
-            2 => helm_switch::run(scene).await,
-            3 => patch::run(scene).await,
-            4 => scripts::run(scene).await,
-            5 => endpoints::run(scene).await,
-            6 => probes::run(scene).await,
-            7 => hpa::run(scene).await,
-            8 => bad_value::run(scene).await,
-            9 => helm_ends::run(scene).await,
-            10 => compose::run(scene).await,
-            11 => ten_switches::run(scene).await,
-            12 => adopt::run(scene).await,
-            13 => under_way::run(scene).await,
-            14 => toggle_role::run(scene).await,
-            15 => kept_paths::run(scene).await,
-            16 => gitops::run(scene).await,
-            17 => rendered::run(scene).await,
-            18 => paths::run(scene).await,
-            19 => back_again::run(scene).await,
-            20 => answers::run(scene).await,
-            other => unreachable!("case {other} is not in the table"),
-        }
-    }
-}

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use crate::cluster::{Helm, Outcome};
-use crate::ensure;
-use crate::recorder::Mode;
+use crate::cluster::Helm;
+use crate::http::Mode;
 use crate::release::Release;
-use crate::report::Scene;
+use crate::scene::Scene;
+use anyhow::{Result, ensure};
 
 /// What each path says through the Ingress: (path, status in maintenance, a line of the answer).
 const ANSWERS: [(&str, u16, &str); 7] = [
@@ -21,7 +21,7 @@ const ANSWERS: [(&str, u16, &str); 7] = [
     ("/readyz?exclude=maintenance&verbose", 200, "[+]maintenance excluded: ok"),
 ];
 
-pub(crate) async fn run(scene: &Scene) -> Outcome<()> {
+pub(crate) async fn run(scene: &Scene) -> Result<()> {
     let release = Release::install(scene, "probes", Helm::V4, &["maintenance.enabled=false"]).await?;
     release.two_user_pods().await?;
     for path in ["/health", "/ready"] {

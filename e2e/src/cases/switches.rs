@@ -1,0 +1,202 @@
+//! Ten times on and off under traffic: whether a request failed, when it was in force, and whether anybody got the old mode
+//! after the command had returned.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use tokio::process::Command;
+use tokio::time::sleep;
+
+use crate::cluster::Helm;
+use crate::http::Mode;
+use crate::judge::{judge, no_fault};
+use crate::plugin;
+use crate::programs::run;
+use crate::release::Release;
+use crate::scene::{Scene, Switches};
+
+const ROUNDS: usize = 10;
+
+/// How long old answers may come after a command that does not wait for them to end, in seconds: a proxy has to learn of
+/// it, and Helm 3 returns before old pods are told to end.
+const LATEST: f64 = 3.0;
+
+/// What is switched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum What {
+    Config,
+    Service,
+    ThreeServices,
+}
+
+/// Who switches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum By {
+    /// By exactly the command that NOTES prints.
+    Helm(Helm),
+    Plugin,
+    Script,
+}
+
+pub(crate) async fn measured(scene: &Scene, what: What, by: By) -> Result<()> {
+    let release = released(scene, what, by).await?;
+    let recorder = release.record();
+    let mut commands = Vec::new();
+    for round in 1..=ROUNDS {
+        for mode in Mode::BOTH {
+            let times = switch(&release, mode, by).await;
+            let (command, returned) = times.with_context(|| format!("round {round}, to {}", mode.word()))?;
+            commands.push((mode, command, returned));
+        }
+    }
+    let answers = recorder.answers();
+    let ends = commands.iter().skip(1).map(|&(_, command, _)| command).chain([Instant::now()]);
+    let mut each = Vec::new();
+    for (&(mode, command, returned), end) in commands.iter().zip(ends) {
+        let between = answers.iter().filter(|answer| answer.sent >= command && answer.sent < end).cloned();
+        each.push(judge(&between.collect::<Vec<_>>(), mode, command, returned)?);
+    }
+    scene.switched(Switches {
+        what: what.name().to_owned(),
+        by: by.name(),
+        requests: answers.len(),
+        failed: answers.iter().filter(|answer| answer.is_fault()).count(),
+        each: each.clone(),
+    });
+    no_fault(&answers)?;
+    for (number, switch) in each.iter().enumerate() {
+        let allowed = if by.waits() { 0.0 } else { LATEST };
+        ensure!(
+            switch.stale_for <= allowed,
+            "switch {} of {}: {} answers of the old mode to requests sent after the command had returned, the last {:.2} s after it",
+            number + 1,
+            each.len(),
+            switch.stale,
+            switch.stale_for
+        );
+    }
+    scene.figure(recorder.finish()?);
+    Ok(())
+}
+
+async fn released(scene: &Scene, what: What, by: By) -> Result<Release<'_>> {
+    let helm = if by == By::Helm(Helm::V3) { Helm::V3 } else { Helm::V4 };
+    let applications = match what {
+        What::Config => {
+            let mut release = Release::prepare(scene, "", helm).await?;
+            // Names of its own, so that NOTES has no command that only fits the defaults. The scripts are the demo's.
+            if by != By::Script {
+                release.fullname = "storefront".to_owned();
+                release.configmap = "shop-settings".to_owned();
+            }
+            let names =
+                [format!("fullnameOverride={}", release.fullname), format!("configMapName={}", release.configmap)];
+            release.helm_install(&[&names[0], &names[1]], &[]).await?;
+            release.await_users(Mode::Normal, Duration::from_secs(60)).await?;
+            release.two_user_pods().await?;
+            return Ok(release);
+        }
+        What::Service => &["shop"][..],
+        What::ThreeServices => &["shop", "cart", "blog"],
+    };
+    Release::in_front(scene, "", helm, applications, &[]).await
+}
+
+/// Switches, and waits until whatever may come late has come: when the command began, and when it had returned.
+async fn switch(release: &Release<'_>, mode: Mode, by: By) -> Result<(Instant, Instant)> {
+    let mut command = match by {
+        By::Helm(helm) => by_notes(release, mode, helm).await?,
+        By::Plugin => {
+            let url = format!("http://{}/", release.scene.cluster.ingress);
+            let arguments = [plugin::verb(mode), "--url", &url, "--host", release.user_host()];
+            plugin::command(release, &arguments)?
+        }
+        By::Script => script(release, mode)?,
+    };
+    let started = Instant::now();
+    run(&mut command, Duration::from_secs(320)).await?.success()?;
+    let returned = Instant::now();
+    release.await_users(mode, Duration::from_secs(30)).await?;
+    sleep(Duration::from_millis(1500)).await;
+    Ok((started, returned))
+}
+
+/// The command that the notes of the release give.
+async fn by_notes(release: &Release<'_>, mode: Mode, helm: Helm) -> Result<Command> {
+    let notes = release.run_helm(&["get", "notes", &release.name]).await?.success()?;
+    let mut shell = release.scene.cluster.program("sh", Some(helm))?;
+    shell.args(["-c", next_command(&notes, mode)?]);
+    Ok(shell)
+}
+
+/// The one command that the notes give to reach `mode`.
+fn next_command(notes: &str, mode: Mode) -> Result<&str> {
+    let commands = notes.lines().map(str::trim).filter(|line| line.starts_with("helm upgrade ")).collect::<Vec<_>>();
+    let [command] = commands[..] else {
+        bail!("NOTES should have one helm command, but have {}:\n{notes}", commands.len());
+    };
+    let wanted = format!("--set maintenance.enabled={}", mode.value());
+    ensure!(command.contains(&wanted), "NOTES should say how to reach mode {}, but say: {command}", mode.word());
+    Ok(command)
+}
+
+fn script(release: &Release<'_>, mode: Mode) -> Result<Command> {
+    let script = match mode {
+        Mode::Maintenance => "scripts/enable-maintenance.sh",
+        Mode::Normal => "scripts/disable-maintenance.sh",
+    };
+    let cluster = &release.scene.cluster;
+    let mut command = cluster.program(cluster.repository.join(script), None)?;
+    command.args([&release.namespace, &release.name]);
+    Ok(command)
+}
+
+// === impl What ===
+
+impl What {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Config => "config",
+            Self::Service => "service",
+            Self::ThreeServices => "service, 3 front Services",
+        }
+    }
+}
+
+// === impl By ===
+
+impl By {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Helm(helm) => helm.name(),
+            Self::Plugin => "plugin",
+            Self::Script => "script",
+        }
+    }
+
+    /// Whether it returns when nobody can get the old mode any more.
+    fn waits(self) -> bool {
+        matches!(self, Self::Plugin | Self::Helm(Helm::V4))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOTES: &str =
+        "Mode\n  normal\n\nTo turn maintenance on\n  helm upgrade a ./chart --set maintenance.enabled=true --wait\n";
+
+    #[test]
+    fn takes_the_command_from_the_notes() {
+        let command = next_command(NOTES, Mode::Maintenance).unwrap();
+        assert_eq!(command, "helm upgrade a ./chart --set maintenance.enabled=true --wait");
+    }
+
+    #[test]
+    fn refuses_notes_that_lead_elsewhere() {
+        assert!(next_command(NOTES, Mode::Normal).is_err());
+        assert!(next_command("nothing", Mode::Normal).is_err());
+        assert!(next_command(&NOTES.repeat(2), Mode::Maintenance).is_err());
+    }
+}

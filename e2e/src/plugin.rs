@@ -1,0 +1,58 @@
+//! `kubectl-maintenance`, as it was built beside this program.
+
+use std::env;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use tokio::process::Command;
+
+use crate::http::Mode;
+use crate::programs::{Output, run};
+use crate::release::Release;
+
+/// Longer than the plugin waits by itself.
+pub(crate) const LIMIT: Duration = Duration::from_secs(130);
+
+/// A command for this release, such as `on`, with its flags. What the case changes of it is the case's.
+pub(crate) fn command(release: &Release<'_>, arguments: &[&str]) -> Result<Command> {
+    let program = env::current_exe().context("this program")?.with_file_name("kubectl-maintenance");
+    ensure!(
+        program.is_file(),
+        "there is no {}: `cargo build --package kubectl-maintenance` makes it",
+        program.display()
+    );
+    let mut command = release.scene.cluster.program(program, None)?;
+    let (verb, flags) = arguments.split_first().context("the plugin needs a command")?;
+    command.arg(verb).arg(&release.name).args(["--namespace", &release.namespace]).args(flags);
+    Ok(command)
+}
+
+/// Runs it to its end.
+pub(crate) async fn plugin(release: &Release<'_>, arguments: &[&str]) -> Result<Output> {
+    run(&mut command(release, arguments)?, LIMIT).await
+}
+
+/// Switches, and waits at the front door of the first host.
+pub(crate) async fn switch(release: &Release<'_>, mode: Mode) -> Result<Output> {
+    let url = format!("http://{}/", release.scene.cluster.ingress);
+    plugin(release, &[verb(mode), "--url", &url, "--host", release.user_host()]).await
+}
+
+pub(crate) fn verb(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Maintenance => "on",
+        Mode::Normal => "off",
+    }
+}
+
+/// Lets something happen once, just before the plugin's first real patch of what is called `of`: a shell command. The
+/// plugin is then the leader of a process group, as it is on a terminal.
+pub(crate) fn interfere(command: &mut Command, release: &Release<'_>, of: &str, before: &str) {
+    let cluster = &release.scene.cluster;
+    command
+        .env("KUBECTL", cluster.repository.join("e2e/programs/kubectl"))
+        .env("E2E_OF", of)
+        .env("E2E_ONCE", cluster.scratch.join(format!("{}-once", release.namespace)))
+        .env("E2E_BEFORE", before)
+        .process_group(0);
+}
