@@ -32,6 +32,12 @@ pub fn given_back(now: &Value, before: &Value) -> Value {
     entries.into()
 }
 
+/// Whether we own some field.
+#[must_use]
+pub fn is_ours(managed_fields: &Value) -> bool {
+    list(managed_fields, "").any(|entry| text(entry, "/manager") == MANAGER)
+}
+
 /// Who holds a field, such as `["data", "MAINTENANCE_MODE"]`: managers and their operations (Apply or Update).
 pub fn holders<'f>(managed_fields: &'f Value, field: &[&str]) -> impl Iterator<Item = (&'f str, &'f str)> {
     let at: String = field.iter().map(|name| format!("/f:{}", name.replace('~', "~0").replace('/', "~1"))).collect();

@@ -38,8 +38,15 @@ pub fn run(session: &Session<'_>, on: &On, now: Timestamp) -> Result<bool> {
             }
         };
         let mut plan = Plan::new(session, &on.switch, release, Mode::Maintenance, changes, &pods)?;
-        // An empty text is that of the client's language.
-        let message = on.message.clone().filter(|message| !message.trim().is_empty());
+        let translated = settings::translated(&plan.release);
+        if on.message.is_some() && !translated.is_empty() {
+            plan.notes.push(format!(
+                "who reads {} gets that language's own message, which is not changed",
+                translated.join(", ")
+            ));
+        }
+        // An empty text is that of the client's language, and a translation comes before it.
+        let message = on.message.clone().filter(|message| !message.trim().is_empty() && translated.is_empty());
         let wanted = Wanted { mode: Some(Mode::Maintenance), until, message };
         plan.pods = (plan.release.kind == Kind::Config || !texts.is_empty()).then_some(wanted);
         if plan.release.kind == Kind::Service {
