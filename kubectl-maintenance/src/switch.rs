@@ -129,6 +129,21 @@ impl Plan {
         }
         Ok(plan)
     }
+
+    /// What open connections do, where kube-proxy made them: for certain where a front Service has a port on the nodes, and
+    /// where no entry leads to it.
+    #[must_use]
+    pub fn open_connections(&self) -> Option<String> {
+        let unnamed = self.doors.is_empty();
+        let behind = self.release.fronts.iter().filter(|front| unnamed || front.on_nodes());
+        let behind: Vec<String> = behind.map(|front| front.name().to_string()).collect();
+        (!behind.is_empty() && !self.changes.is_empty()).then(|| {
+            format!(
+                "through a cluster IP, a node port or a load balancer before node ports ({}), connections that are open stay where they are until they end",
+                behind.join(", ")
+            )
+        })
+    }
 }
 
 /// Refuses a change of what Argo CD or Flux renders; says what Helm does to it.
@@ -206,31 +221,12 @@ pub fn carry_out(session: &Session<'_>, switch: &cli::Switch, mode: Mode, by: &s
                 ..Switched::default()
             }),
         };
-        let name = &plan.release.name;
-        match &switched.problem {
-            // What was interrupted is told at the end.
-            Some(_) if session.stopped() => {}
-            Some(problem) => session.output.message(&format!("{name}: {problem}")),
-            None if switch.wait => {
-                let unchecked = if switched.checked() { "" } else { "; no front door was checked" };
-                if switch.output == Format::Table {
-                    session.output.result(&format!(
-                        "{name}: {mode} is in force after {:.1} s{unchecked}",
-                        (session.clock.now() - started).as_secs_f64()
-                    ));
-                }
-            }
-            None => {
-                if switch.output == Format::Table {
-                    session
-                        .output
-                        .result(&format!("{name}: changed to {mode}; whether it is in force was not waited for"));
-                }
-            }
-        }
         if session.stopped() {
             let how_far = switched.problem.as_deref().unwrap_or("it is in force");
+            let name = &plan.release.name;
             interrupted.push(format!("{name} is changed to {mode}, and nothing is put back: {how_far}"));
+        } else {
+            tell(session, switch, &format!("{}: ", plan.release.name), mode, &switched, started);
         }
         report.add(plan, switched);
     }
@@ -242,6 +238,20 @@ pub fn carry_out(session: &Session<'_>, switch: &cli::Switch, mode: Mode, by: &s
         return Err(Interrupted(interrupted.join("; ")).into());
     }
     Ok(report.good())
+}
+
+/// Says what came of one release.
+fn tell(session: &Session<'_>, switch: &cli::Switch, name: &str, mode: Mode, switched: &Switched, started: Instant) {
+    let seconds = (session.clock.now() - started).as_secs_f64();
+    let result = match &switched.problem {
+        Some(problem) => return session.output.message(&format!("{name}{problem}")),
+        None if !switched.waited => format!("{name}changed to {mode}; whether it is in force was not waited for"),
+        None if switched.checked() => format!("{name}{mode} is in force after {seconds:.1} s"),
+        None => format!("{name}{mode} is in force after {seconds:.1} s; no front door was checked"),
+    };
+    if switch.output == Format::Table {
+        session.output.result(&result);
+    }
 }
 
 /// Says what would be done.

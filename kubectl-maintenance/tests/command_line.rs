@@ -1,5 +1,7 @@
 //! The binary and its command line: what it takes, what it refuses, and how kubectl is called.
 
+#![allow(clippy::unwrap_used)]
+
 use std::process::{Command, Output};
 
 fn run(arguments: &[&str], kubectl: Option<&str>) -> Output {

@@ -414,3 +414,23 @@ fn no_mode_in_the_configmap_is_normal_and_is_switched() {
     cluster.run(&["off"]).ended(0, &[]);
     assert_eq!(cluster.data("app-config")["MAINTENANCE_MODE"], "false");
 }
+
+#[test]
+fn a_message_in_another_language_is_not_changed_and_that_is_said() {
+    let cluster = Cluster::tiers();
+    cluster.edit("configmaps/app-config", "/data/MAINTENANCE_MESSAGE.fr", json!("Bientôt"));
+    let said = cluster.run(&["on", "--message", "Back soon"]);
+    said.ended(0, &["note: web: who reads fr gets that language's own message, which is not changed"]);
+    assert_eq!(cluster.data("app-config")["MAINTENANCE_MESSAGE.fr"], "Bientôt");
+}
+
+#[test]
+fn what_an_earlier_on_took_stays_ours_where_a_second_one_fails() {
+    let cluster = Cluster::tiers();
+    cluster.run(&["on"]).ended(0, &[]);
+    let ours = json!([{"manager": "kubectl-maintenance", "operation": "Update", "fieldsV1": {"f:data": {"f:MAINTENANCE_MODE": {}}}}]);
+    cluster.edit("configmaps/app-config", "/metadata/managedFields", ours.clone());
+    cluster.interrupt_at("patch");
+    cluster.run(&["on", "--reason", "two"]).ended(130, &["configmap/app-config in namespace shop is as it was"]);
+    assert_eq!(cluster.object("configmaps/app-config")["metadata"]["managedFields"], ours);
+}

@@ -193,9 +193,10 @@ fn services_before_the_same_pods_are_the_application_too() {
 
 #[test]
 fn what_open_connections_do_is_told_where_kube_proxy_made_them() {
-    let line = "connections that are open stay with the application until they end";
+    let line = "connections that are open stay where they are until they end";
     let cluster = Cluster::standby();
     cluster.run(&["on", "--wait=false"]).ended(0, &["(service/shop-front), ", line]);
+    cluster.run(&["off", "--wait=false"]).ended(0, &[line]);
     let cluster = Cluster::standby();
     cluster.ingress("shop", "shop.example.org", "shop-front", &json!({}));
     cluster.run(&["on", "--wait=false"]).not(line);
