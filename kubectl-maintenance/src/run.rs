@@ -5,7 +5,6 @@ use jiff::Timestamp;
 use crate::cli::{MISUSE, What};
 use crate::failure::{Interrupted, Misuse};
 use crate::interrupt::INTERRUPTED;
-use crate::output::WRONG;
 use crate::session::Session;
 use crate::{off, on, status};
 
@@ -27,7 +26,7 @@ pub fn run(session: &Session<'_>, command: &What, now: Timestamp) -> u8 {
         Ok(true) => 0,
         Ok(false) => 1,
         Err(error) => {
-            session.output.message(&format!("{WRONG}error:{WRONG:#} {error:#}"));
+            session.output.error(&format!("{error:#}"));
             match () {
                 () if error.is::<Misuse>() => MISUSE,
                 () if error.is::<Interrupted>() => INTERRUPTED,
