@@ -15,7 +15,8 @@ COPY bench/attack/Cargo.toml bench/attack/
 COPY bench/floor/Cargo.toml bench/floor/
 COPY e2e/Cargo.toml e2e/
 COPY e2e/application/Cargo.toml e2e/application/
-RUN for member in . bench bench/attack bench/floor e2e e2e/application; do \
+COPY kubectl-maintenance/Cargo.toml kubectl-maintenance/
+RUN for member in . bench bench/attack bench/floor e2e e2e/application kubectl-maintenance; do \
       mkdir -p "$member/src" && echo 'fn main() {}' >"$member/src/main.rs" || exit 1; \
     done && touch src/lib.rs \
  && cargo build --release --locked --package maintenance-mode --target "$(cat /target)"

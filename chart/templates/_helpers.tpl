@@ -1,4 +1,4 @@
-{{/* Names go through toYaml where they stand alone: it quotes what YAML would take for something else, such as a release no. */}}
+{{/* Names go through toYaml where they stand alone: it quotes what YAML would take for something else, such as the name no. */}}
 
 {{/* What the objects' names start with. */}}
 {{- define "maintenance-mode.fullname" -}}
@@ -61,13 +61,14 @@ expose.user for each component that has an entry. The component is also the end 
 {{- define "maintenance-mode.entries" -}}
 {{- $values := .root.Values }}
 {{- $entries := dict }}
-{{- if or (eq .kind "none") (ne .kind (include "maintenance-mode.exposeType" .root)) }}
-{{- else if eq $values.shape "standby" }}
-{{- /* There expose.user has its defaults, as the schema demands. */}}
-{{- with $values.page.host }}{{ $_ := set $entries "page" (merge (dict "host" .) $values.expose.user) }}{{ end }}
-{{- else }}
+{{- if and (ne .kind "none") (eq .kind (include "maintenance-mode.exposeType" .root)) }}
+{{- if eq $values.shape "tiers" }}
 {{- if $values.expose.user.enabled }}{{ $_ := set $entries "user" $values.expose.user }}{{ end }}
 {{- if $values.admin.enabled }}{{ $_ := set $entries "admin" $values.expose.admin }}{{ end }}
+{{- else if $values.page.host }}
+{{- /* In standby expose.user has its defaults, as the schema demands. */}}
+{{- $_ := set $entries "page" (merge (dict "host" $values.page.host) $values.expose.user) }}
+{{- end }}
 {{- end }}
 {{- $_ := set . "entries" $entries }}
 {{- end }}
@@ -87,7 +88,8 @@ Page pods alone have more ports than 8080: there are no front Services in the ot
 {{- $labels = merge $labels $values.page.labels $values.podLabels $values.commonLabels }}
 {{- $names := list }}
 {{- $ports := dict }}
-{{- range $values.frontServices }}
+{{- /* One that an overlay takes away is null. */}}
+{{- range $values.frontServices }}{{ with . }}
 {{- range $key, $_ := .selector }}
 {{- if not (hasKey $labels $key) }}{{ $_ := set $labels $key (printf "%s-page" $fullname) }}{{ end }}
 {{- end }}
@@ -95,19 +97,19 @@ Page pods alone have more ports than 8080: there are no front Services in the ot
 {{- $target := .targetPort | default .port }}
 {{- if kindIs "string" $target }}{{ $names = append $names $target | uniq }}{{ else }}{{ $_ := set $ports ($target | int | toString) "" }}{{ end }}
 {{- end }}
-{{- end }}
+{{- end }}{{ end }}
 {{- $_ := set $ports "8080" (first $names | default "http") }}
-{{- /* Each further name has the first free number: server-side apply refuses one number under two names. */}}
+{{- /* Each further name has the next free number: server-side apply refuses one number under two names. */}}
+{{- $number := 8081 }}
 {{- range $name := rest $names }}
-{{- $number := "" }}
-{{- range untilStep 8181 8080 -1 }}{{ if not (hasKey $ports (toString .)) }}{{ $number = toString . }}{{ end }}{{ end }}
-{{- $_ := set $ports $number $name }}
+{{- range until 100 }}{{ if hasKey $ports (toString $number) }}{{ $number = add1 $number }}{{ end }}{{ end }}
+{{- $_ := set $ports (toString $number) $name }}
 {{- end }}
-{{- $management := "" }}
-{{- range untilStep 9190 9089 -1 }}{{ if not (hasKey $ports (toString .)) }}{{ $management = toString . }}{{ end }}{{ end }}
+{{- $management := 9090 }}
+{{- range until 100 }}{{ if hasKey $ports (toString $management) }}{{ $management = add1 $management }}{{ end }}{{ end }}
 {{- $_ := set . "labels" $labels }}
 {{- $_ := set . "ports" $ports }}
-{{- $_ := set . "management" $management }}
+{{- $_ := set . "management" (toString $management) }}
 {{- end }}
 
 {{/*
@@ -227,8 +229,7 @@ spec:
       labelSelector:
         matchLabels:
           {{- include "maintenance-mode.selectorLabels" . | nindent 10 }}
-      matchLabelKeys:
-        - pod-template-hash
+      matchLabelKeys: [pod-template-hash]
   containers:
     - name: maintenance-mode
       image: {{ include "maintenance-mode.image" .root | quote }}

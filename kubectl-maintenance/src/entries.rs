@@ -24,7 +24,7 @@ const KINDS: [(&str, &str); 3] = [
 pub struct Entries {
     /// All Services.
     pub services: Vec<Value>,
-    /// All entries, and the Gateways, which tell how HTTPRoutes are reached.
+    /// All entries, and the Gateways, which tell how `HTTPRoutes` are reached.
     pub all: Vec<Value>,
     /// The kinds that were looked at.
     pub looked_at: Vec<&'static str>,
@@ -73,7 +73,7 @@ impl Entries {
         Ok(entries)
     }
 
-    /// Reads the Gateways of the namespaces that HTTPRoutes name; where that is not allowed, plain HTTP is asked.
+    /// Reads the Gateways of the namespaces that `HTTPRoutes` name; where that is not allowed, plain HTTP is asked.
     fn read_gateways(&mut self, kubectl: &dyn Kubectl, namespace: &str) -> Result<()> {
         let routes = self.all.iter().filter(|entry| text(entry, "/kind") == "HTTPRoute");
         let parents = routes.flat_map(|route| list(route, "/spec/parentRefs"));
@@ -116,5 +116,131 @@ impl Entries {
             }
         }
         Ok(others)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::kubectl::{Answer, Ran};
+    use crate::release::{Front, Kind};
+
+    /// An API server that has these lists; any other path is not served.
+    struct Lists(Vec<(&'static str, u16, Value)>);
+
+    impl Kubectl for Lists {
+        fn read(&self, _: &[&str]) -> Result<Ran> {
+            anyhow::bail!("only paths are asked")
+        }
+
+        fn change(&self, _: &[&str], _: &str) -> Result<Ran> {
+            anyhow::bail!("nothing is changed")
+        }
+
+        fn get(&self, paths: &[String]) -> Result<Vec<Answer>> {
+            let answer = |path: &String| {
+                let found = self.0.iter().find(|(known, ..)| known == path);
+                found.map_or_else(
+                    || Answer { status: 404, ..Answer::default() },
+                    |(_, status, body)| Answer { status: *status, body: body.to_string() },
+                )
+            };
+            Ok(paths.iter().map(answer).collect())
+        }
+
+        fn as_typed(&self, _: &[&str]) -> String {
+            String::new()
+        }
+    }
+
+    fn service(name: &str, selector: &Value) -> Value {
+        json!({"metadata": {"name": name, "namespace": "ns"}, "spec": {"selector": selector}})
+    }
+
+    fn ingress(name: &str, service: &str) -> Value {
+        let backend = json!({"service": {"name": service, "port": {"number": 80}}});
+        let rule = json!({"host": format!("{name}.test"), "http": {"paths": [{"path": "/", "backend": backend}]}});
+        json!({"metadata": {"name": name, "namespace": "ns"}, "spec": {"rules": [rule]}})
+    }
+
+    fn list(kind: &str, items: &[Value]) -> Value {
+        let api = if kind == "Ingress" { "networking.k8s.io/v1" } else { "v1" };
+        json!({"kind": format!("{kind}List"), "apiVersion": api, "items": items})
+    }
+
+    /// A release whose front Service `shop-front` is in maintenance.
+    fn release() -> Release {
+        let page = json!({"app": "page"});
+        let side = |app: &str| BTreeMap::from([("app".to_owned(), app.to_owned())]);
+        let front = Front { service: service("shop-front", &page), normal: side("shop"), maintenance: side("page") };
+        Release {
+            namespace: "ns".to_owned(),
+            name: "web".to_owned(),
+            kind: Kind::Service,
+            config: Value::Null,
+            fronts: vec![front],
+        }
+    }
+
+    const SERVICES: &str = "/api/v1/namespaces/ns/services";
+    const INGRESSES: &str = "/apis/networking.k8s.io/v1/namespaces/ns/ingresses";
+    const PODS: &str = "/api/v1/namespaces/ns/pods?labelSelector=app%3Dshop";
+
+    fn cluster(pods: &[Value]) -> Lists {
+        let services = [
+            service("shop-front", &json!({"app": "page"})),
+            service("shop", &json!({"app": "shop"})),
+            service("shop-v2", &json!({"app": "shop", "version": "v2"})),
+            service("cart", &json!({"app": "cart"})),
+            service("outside", &Value::Null),
+        ];
+        let mut admins = ingress("admins", "shop");
+        admins["metadata"]["labels"] = json!({"maintenance-mode.github.io/exclude": "true"});
+        let entries = [
+            ingress("users", "shop-front"),
+            ingress("old", "shop"),
+            ingress("canary", "shop-v2"),
+            ingress("cart", "cart"),
+            ingress("outside", "outside"),
+            admins,
+        ];
+        Lists(vec![
+            (SERVICES, 200, list("Service", &services)),
+            (INGRESSES, 200, list("Ingress", &entries)),
+            (PODS, 200, list("Pod", pods)),
+        ])
+    }
+
+    fn others(cluster: &Lists) -> Vec<Other> {
+        Entries::read(cluster, "ns").unwrap().others(cluster, &release()).unwrap()
+    }
+
+    fn other(entry: &str, excluded: bool) -> Other {
+        Other { entry: entry.to_owned(), excluded }
+    }
+
+    #[test]
+    fn other_entries_lead_to_the_application_by_whichever_service_finds_its_pods() {
+        let pod = json!({"metadata": {"name": "shop-1", "labels": {"app": "shop", "version": "v2"}}});
+        let expected = [other("ingress/old", false), other("ingress/canary", false), other("ingress/admins", true)];
+        assert_eq!(others(&cluster(&[pod])), expected);
+    }
+
+    #[test]
+    fn without_pods_the_selector_stands_for_one() {
+        assert_eq!(others(&cluster(&[])), [other("ingress/old", false), other("ingress/admins", true)]);
+    }
+
+    #[test]
+    fn kinds_that_are_not_served_are_not_looked_at_and_forbidden_ones_are_named() {
+        let forbidden = json!({"kind": "Status", "message": "ann may not list routes"});
+        let mut cluster = cluster(&[]);
+        cluster.0.push(("/apis/route.openshift.io/v1/namespaces/ns/routes", 403, forbidden));
+        let entries = Entries::read(&cluster, "ns").unwrap();
+        assert_eq!(entries.looked_at, ["ingresses"]);
+        let [(kinds, why)] = &entries.unseen[..] else { panic!("{:?}", entries.unseen) };
+        assert_eq!((*kinds, why.contains("ann may not list routes")), ("routes", true));
     }
 }

@@ -150,7 +150,7 @@ impl Kubectl for Processes {
     fn get(&self, paths: &[String]) -> Result<Vec<Answer>> {
         let proxy = self.proxy()?;
         for path in paths {
-            self.output.command(&self.as_typed(&["get", "--raw", path]));
+            self.output.poll(&self.as_typed(&["get", "--raw", path]));
         }
         proxy.get(paths)
     }
@@ -216,10 +216,13 @@ fn program(path: PathBuf) -> Option<PathBuf> {
 
 #[cfg(windows)]
 fn program(path: PathBuf) -> Option<PathBuf> {
-    ["", "exe", "cmd", "bat"]
-        .iter()
-        .map(|end| if end.is_empty() { path.clone() } else { path.with_extension(end) })
-        .find(|path| path.is_file())
+    let ends = ["", ".exe", ".cmd", ".bat"].iter();
+    let named = ends.map(|end| {
+        let mut name = path.clone().into_os_string();
+        name.push(end);
+        PathBuf::from(name)
+    });
+    named.into_iter().find(|path| path.is_file())
 }
 
 #[cfg(test)]

@@ -32,6 +32,12 @@ pub fn given_back(now: &Value, before: &Value) -> Value {
     entries.into()
 }
 
+/// Whether we own some field.
+#[must_use]
+pub fn is_ours(managed_fields: &Value) -> bool {
+    list(managed_fields, "").any(|entry| text(entry, "/manager") == MANAGER)
+}
+
 /// Who holds a field, such as `["data", "MAINTENANCE_MODE"]`: managers and their operations (Apply or Update).
 pub fn holders<'f>(managed_fields: &'f Value, field: &[&str]) -> impl Iterator<Item = (&'f str, &'f str)> {
     let at: String = field.iter().map(|name| format!("/f:{}", name.replace('~', "~0").replace('/', "~1"))).collect();
@@ -74,53 +80,55 @@ fn intersection(one: &Value, other: &Value) -> Value {
 mod tests {
     use super::*;
 
-    fn entry(manager: &str, fields: Value) -> Value {
+    fn entry(manager: &str, fields: &Value) -> Value {
         json!({"manager": manager, "operation": "Apply", "apiVersion": "v1", "time": "2026-01-01T00:00:00Z", "fieldsType": "FieldsV1", "fieldsV1": fields})
     }
 
     #[test]
     fn what_we_took_is_given_back_exactly() {
-        let before = json!([entry("helm", json!({"f:data": {"f:A": {}, "f:MODE": {}}}))]);
+        let before = json!([entry("helm", &json!({"f:data": {"f:A": {}, "f:MODE": {}}}))]);
         let now =
-            json!([entry("helm", json!({"f:data": {"f:A": {}}})), entry(MANAGER, json!({"f:data": {"f:MODE": {}}})),]);
+            json!(
+                [entry("helm", &json!({"f:data": {"f:A": {}}})), entry(MANAGER, &json!({"f:data": {"f:MODE": {}}})),]
+            );
         assert_eq!(given_back(&now, &before), before);
     }
 
     #[test]
     fn a_writer_that_had_nothing_else_comes_back() {
-        let before = json!([entry("helm", json!({"f:spec": {"f:selector": {}}}))]);
-        let now = json!([entry(MANAGER, json!({"f:spec": {"f:selector": {}}}))]);
+        let before = json!([entry("helm", &json!({"f:spec": {"f:selector": {}}}))]);
+        let now = json!([entry(MANAGER, &json!({"f:spec": {"f:selector": {}}}))]);
         assert_eq!(given_back(&now, &before), before);
     }
 
     #[test]
     fn what_others_wrote_meanwhile_stays_theirs() {
-        let before = json!([entry("helm", json!({"f:data": {"f:A": {}, "f:B": {}, "f:MODE": {}}}))]);
+        let before = json!([entry("helm", &json!({"f:data": {"f:A": {}, "f:B": {}, "f:MODE": {}}}))]);
         let now = json!([
-            entry("helm", json!({"f:data": {"f:A": {}, "f:C": {}}})),
-            entry("ann", json!({"f:data": {"f:B": {}}})),
-            entry(MANAGER, json!({"f:data": {"f:MODE": {}}})),
+            entry("helm", &json!({"f:data": {"f:A": {}, "f:C": {}}})),
+            entry("ann", &json!({"f:data": {"f:B": {}}})),
+            entry(MANAGER, &json!({"f:data": {"f:MODE": {}}})),
         ]);
         assert_eq!(
             given_back(&now, &before),
             json!([
-                entry("helm", json!({"f:data": {"f:A": {}, "f:C": {}, "f:MODE": {}}})),
-                entry("ann", json!({"f:data": {"f:B": {}}})),
+                entry("helm", &json!({"f:data": {"f:A": {}, "f:C": {}, "f:MODE": {}}})),
+                entry("ann", &json!({"f:data": {"f:B": {}}})),
             ])
         );
     }
 
     #[test]
     fn what_nobody_had_is_nobodys() {
-        let now = json!([entry(MANAGER, json!({"f:data": {"f:MODE": {}}}))]);
+        let now = json!([entry(MANAGER, &json!({"f:data": {"f:MODE": {}}}))]);
         assert_eq!(given_back(&now, &json!([])), json!([]));
     }
 
     #[test]
     fn holders_are_found_by_field() {
         let fields = json!([
-            entry("helm", json!({"f:data": {".": {}, "f:MODE": {}}})),
-            entry("ann", json!({"f:data": {"f:A": {}}}))
+            entry("helm", &json!({"f:data": {".": {}, "f:MODE": {}}})),
+            entry("ann", &json!({"f:data": {"f:A": {}}}))
         ]);
         assert_eq!(holders(&fields, &["data", "MODE"]).collect::<Vec<_>>(), [("helm", "Apply")]);
     }

@@ -24,7 +24,7 @@ pub fn run(session: &Session<'_>, off: &Off) -> Result<bool> {
         match ask_once(&question) {
             Verdict::Good(says) => session.output.progress("application", &says),
             Verdict::Bad(why) | Verdict::Unchecked(why) => {
-                refuse(session, force, &format!("the application does not answer: {why}"))?
+                refuse(session, force, &format!("the application does not answer: {why}"))?;
             }
         }
     }
@@ -40,6 +40,8 @@ pub fn run(session: &Session<'_>, off: &Off) -> Result<bool> {
         };
         let mut plan = Plan::new(session, &off.switch, release, Mode::Normal, changes, &pods)?;
         plan.notes.extend(notes);
+        let open = plan.open_connections();
+        plan.notes.extend(open);
         plan.empty = !there;
         plan.pods =
             (plan.release.kind == Kind::Config).then(|| Wanted { mode: Some(Mode::Normal), ..Wanted::default() });
@@ -51,7 +53,7 @@ pub fn run(session: &Session<'_>, off: &Off) -> Result<bool> {
 /// Before users are let in again: whether there is something to let them in to, behind each front Service.
 fn check_application(session: &Session<'_>, force: bool, release: &Release) -> Result<bool> {
     let mut there = true;
-    for front in &release.fronts {
+    for front in release.fronts.iter().filter(|front| front.mode() != Ok(Mode::Normal)) {
         let selector = query(&front.normal);
         let pods = list_pods(session.kubectl, &release.namespace, &selector)?;
         let ready = pods.iter().filter(|pod| pod.ready).count();

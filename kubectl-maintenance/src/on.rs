@@ -1,7 +1,7 @@
 //! `kubectl maintenance on`.
 
 use anyhow::{Result, bail};
-use jiff::{SignedDuration, Timestamp, Unit};
+use jiff::{SignedDuration, Timestamp};
 
 use crate::cli::On;
 use crate::entries::Entries;
@@ -38,14 +38,22 @@ pub fn run(session: &Session<'_>, on: &On, now: Timestamp) -> Result<bool> {
             }
         };
         let mut plan = Plan::new(session, &on.switch, release, Mode::Maintenance, changes, &pods)?;
-        // An empty text is that of the client's language.
-        let message = on.message.clone().filter(|message| !message.trim().is_empty());
+        let translated = settings::translated(&plan.release);
+        if on.message.is_some() && !translated.is_empty() {
+            plan.notes.push(format!(
+                "who reads {} gets that language's own message, which is not changed",
+                translated.join(", ")
+            ));
+        }
+        // An empty text is that of the client's language, and a translation comes before it.
+        let message = on.message.clone().filter(|message| !message.trim().is_empty() && translated.is_empty());
         let wanted = Wanted { mode: Some(Mode::Maintenance), until, message };
         plan.pods = (plan.release.kind == Kind::Config || !texts.is_empty()).then_some(wanted);
         if plan.release.kind == Kind::Service {
             let notes = beside(session, &plan.release, &plan.entries)?;
             plan.notes.extend(notes);
-            plan.notes.extend(open_connections(&plan));
+            let open = plan.open_connections();
+            plan.notes.extend(open);
         }
         plans.push(plan);
     }
@@ -67,8 +75,9 @@ fn planned_end(on: &On, now: Timestamp) -> Result<Option<Timestamp>> {
     }
 }
 
+/// Without fractions, as the server reads and shows it.
 fn seconds(time: Timestamp) -> Timestamp {
-    time.round(Unit::Second).unwrap_or(time)
+    Timestamp::from_second(time.as_second()).unwrap_or(time)
 }
 
 /// Before users get the page: whether there is a pod that shows it.
@@ -110,22 +119,4 @@ fn beside(session: &Session<'_>, release: &Release, entries: &Entries) -> Result
     }
     notes.push("callers inside the cluster, jobs and workers are not stopped".to_owned());
     Ok(notes)
-}
-
-/// What open connections do, where kube-proxy made them.
-fn open_connections(plan: &Plan) -> Option<String> {
-    let unnamed = plan.doors.is_empty();
-    let behind: Vec<String> = plan
-        .release
-        .fronts
-        .iter()
-        .filter(|front| unnamed || front.on_nodes())
-        .map(|front| front.name().to_string())
-        .collect();
-    (!behind.is_empty()).then(|| {
-        format!(
-            "through a cluster IP, a node port or a load balancer before node ports ({}), connections that are open stay with the application until they end",
-            behind.join(", ")
-        )
-    })
 }

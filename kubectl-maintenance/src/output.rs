@@ -1,10 +1,12 @@
 //! What people are told: results on stdout; progress, notes and commands on stderr, a live line on a terminal and plain
 //! lines elsewhere. `anstream` drops colours where they are not wanted (`NO_COLOR`, no terminal).
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io::{self, IsTerminal as _, Write};
 use std::sync::{Mutex, PoisonError};
 
+use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
 
 /// Where results and messages go.
@@ -23,6 +25,8 @@ struct Messages {
     open: bool,
     /// The last line of progress, which is not said twice.
     last: String,
+    /// The reads that have been told.
+    polled: BTreeSet<String>,
 }
 
 /// What is well.
@@ -38,8 +42,9 @@ impl Output {
     /// Writes to stdout and stderr.
     #[must_use]
     pub fn new(quiet: bool, verbose: bool) -> Self {
-        // A live line and one command a line do not go together.
-        let live = !verbose && io::stderr().is_terminal();
+        // A live line and one command a line do not go together; and where colours are not wanted, nor are other codes.
+        let codes = AutoStream::choice(&io::stderr()) != ColorChoice::Never;
+        let live = !verbose && codes && io::stderr().is_terminal();
         Self::to(quiet, verbose, live, Box::new(anstream::stdout()), Box::new(anstream::stderr()))
     }
 
@@ -51,7 +56,7 @@ impl Output {
         results: Box<dyn Write + Send>,
         messages: Box<dyn Write + Send>,
     ) -> Self {
-        let messages = Mutex::new(Messages { to: messages, open: false, last: String::new() });
+        let messages = Mutex::new(Messages { to: messages, open: false, last: String::new(), polled: BTreeSet::new() });
         Self { quiet, verbose, live, results: Mutex::new(results), messages }
     }
 
@@ -71,6 +76,13 @@ impl Output {
         }
     }
 
+    /// A read that is repeated until something is in force, for `-v`: it is told once.
+    pub fn poll(&self, command: &str) {
+        if self.verbose && self.messages().polled.insert(command.to_owned()) {
+            self.command(command);
+        }
+    }
+
     /// How far a release is: the same line anew on a terminal.
     pub fn progress(&self, release: &str, how_far: &str) {
         if self.quiet {
@@ -81,8 +93,13 @@ impl Output {
         if messages.last == line {
             return;
         }
+        // Each release has a line of its own.
+        if messages.open && !messages.last.starts_with(&format!("{release}: ")) {
+            let _ = writeln!(messages.to);
+        }
         let _ = match self.live {
-            true => write!(messages.to, "\r\x1b[K{line}"),
+            // Cut at the terminal's edge: one that wraps could not be written anew.
+            true => write!(messages.to, "\r\x1b[K\x1b[?7l{line}\x1b[?7h"),
             false => writeln!(messages.to, "{line}"),
         };
         let _ = messages.to.flush();
@@ -127,5 +144,48 @@ impl Default for Output {
 impl fmt::Debug for Output {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Output").field("quiet", &self.quiet).field("verbose", &self.verbose).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Screen(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Screen {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn shown(live: bool) -> String {
+        let screen = Screen::default();
+        let output = Output::to(false, false, live, Box::new(screen.clone()), Box::new(screen.clone()));
+        for how_far in ["0 of 2", "0 of 2", "2 of 2"] {
+            output.progress("web", how_far);
+        }
+        output.progress("shop", "1 of 1");
+        output.result("done");
+        String::from_utf8_lossy(&screen.0.lock().unwrap()).replace("\x1b[?7l", "").replace("\x1b[?7h", "")
+    }
+
+    #[test]
+    fn a_terminal_has_one_live_line_for_each_release() {
+        let says = "\r\x1b[Kweb: 0 of 2\r\x1b[Kweb: 2 of 2\n\r\x1b[Kshop: 1 of 1\ndone\n";
+        assert_eq!(shown(true), says);
+    }
+
+    #[test]
+    fn elsewhere_there_are_plain_lines_each_once() {
+        assert_eq!(shown(false), "web: 0 of 2\nweb: 2 of 2\nshop: 1 of 1\ndone\n");
     }
 }

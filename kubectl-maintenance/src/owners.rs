@@ -17,6 +17,15 @@ pub enum Owner {
     Helm(String),
 }
 
+/// Who wrote a field, and how.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Writer {
+    /// Its name among the managers.
+    pub manager: String,
+    /// By server-side apply, as Helm 4 does; else as Helm 3 and `kubectl apply` do.
+    pub applies: bool,
+}
+
 /// Who owns an object; nobody where people applied it.
 #[must_use]
 pub fn owner(object: &Value) -> Option<Owner> {
@@ -45,24 +54,24 @@ pub fn owner(object: &Value) -> Option<Owner> {
     (!release.is_empty()).then(|| Owner::Helm(release.to_owned()))
 }
 
-/// Who renders a field such as `["data", "MAINTENANCE_MODE"]`, and whether by Apply or by Update: whoever wrote it and is
-/// no person at a command line. What we have taken meanwhile is told by `restore-meta`.
+/// Who renders a field such as `["data", "MAINTENANCE_MODE"]`: whoever wrote it and is no person at a command line. What we
+/// have taken meanwhile is told by `restore-meta`.
 #[must_use]
-pub fn renders(object: &Value, field: &[&str]) -> Option<(String, String)> {
+pub fn renders(object: &Value, field: &[&str]) -> Option<Writer> {
     let before = annotation(object, "restore-meta").and_then(|text| serde_json::from_str::<Value>(text).ok());
     let before = before.and_then(|meta| meta.get("managedFields").cloned()).unwrap_or_default();
     let now = object.pointer("/metadata/managedFields").cloned().unwrap_or_default();
     let person = |manager: &str| manager == MANAGER || manager.starts_with("kubectl") || manager == "oc";
     for fields in [&now, &before] {
         if let Some((manager, operation)) = holders(fields, field).find(|(manager, _)| !person(manager)) {
-            return Some((manager.to_owned(), operation.to_owned()));
+            return Some(Writer { manager: manager.to_owned(), applies: operation == "Apply" });
         }
     }
     // `kubectl apply`, as Argo CD and Flux may do it, leaves this.
     let applied =
         text(object, &pointer(&["metadata", "annotations", "kubectl.kubernetes.io/last-applied-configuration"]));
     let applied = serde_json::from_str::<Value>(applied).unwrap_or_default();
-    applied.pointer(&pointer(field)).map(|_| ("kubectl apply".to_owned(), "Update".to_owned()))
+    applied.pointer(&pointer(field)).map(|_| Writer { manager: "kubectl apply".to_owned(), applies: false })
 }
 
 // === impl Owner ===
@@ -96,14 +105,14 @@ impl Owner {
 
     /// What the next `helm upgrade` does to a field that is changed by hand.
     #[must_use]
-    pub fn next_upgrade(&self, field: &str, rendered: Option<&(String, String)>, mode: Mode) -> Option<String> {
+    pub fn next_upgrade(&self, field: &str, writer: Option<&Writer>, mode: Mode) -> Option<String> {
         let Self::Helm(release) = self else { return None };
         let enabled = mode == Mode::Maintenance;
-        Some(match rendered {
+        Some(match writer {
             None => format!(
                 "the next helm upgrade of {release} leaves {field} as it is, while maintenance.enabled is unset"
             ),
-            Some((_, operation)) if operation == "Apply" => format!(
+            Some(writer) if writer.applies => format!(
                 "the next helm upgrade of {release} (by Helm 4) stops with a conflict at {field}, unless its values say maintenance.enabled={enabled} too, \
                  or it is told --force-conflicts"
             ),
@@ -111,5 +120,121 @@ impl Owner {
                 "the next helm upgrade of {release} sets {field} as its values say: give it maintenance.enabled={enabled}"
             ),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn wrote(manager: &str, operation: &str, fields: &Value) -> Value {
+        json!({"manager": manager, "operation": operation, "fieldsType": "FieldsV1", "fieldsV1": fields})
+    }
+
+    fn writer(manager: &str, applies: bool) -> Writer {
+        Writer { manager: manager.to_owned(), applies }
+    }
+
+    #[test]
+    fn an_object_is_known_by_the_marks_of_its_owner() {
+        let argo = || Some(Owner::ArgoCd("shop".to_owned()));
+        for (metadata, expected) in [
+            (json!({}), None),
+            (json!({"labels": {"app.kubernetes.io/instance": "shop", "app.kubernetes.io/managed-by": "Helm"}}), None),
+            (json!({"annotations": {"meta.helm.sh/release-name": "web"}}), Some(Owner::Helm("web".to_owned()))),
+            (json!({"annotations": {"argocd.argoproj.io/tracking-id": "shop:v1/ConfigMap:ns/web-config"}}), argo()),
+            (json!({"labels": {"argocd.argoproj.io/instance": "shop"}}), argo()),
+            // It may leave no mark but its name as a writer.
+            (
+                json!({
+                    "labels": {"app.kubernetes.io/instance": "shop"},
+                    "managedFields": [wrote("argocd-controller", "Apply", &json!({}))],
+                }),
+                argo(),
+            ),
+            (
+                json!({"labels": {"kustomize.toolkit.fluxcd.io/name": "apps", "kustomize.toolkit.fluxcd.io/namespace": "flux-system"}}),
+                Some(Owner::Flux("kustomization apps -n flux-system".to_owned())),
+            ),
+            // Flux runs Helm, which leaves its own mark too.
+            (
+                json!({
+                    "labels": {"helm.toolkit.fluxcd.io/name": "web"},
+                    "annotations": {"meta.helm.sh/release-name": "web"},
+                }),
+                Some(Owner::Flux("helmrelease web".to_owned())),
+            ),
+        ] {
+            assert_eq!(owner(&json!({"metadata": metadata})), expected, "{metadata}");
+        }
+    }
+
+    #[test]
+    fn what_people_wrote_is_rendered_by_nobody() {
+        let mode = json!({"f:data": {"f:MAINTENANCE_MODE": {}}});
+        let other = json!({"f:data": {"f:RETRY_AFTER": {}}});
+        let by = |manager: &str, applies: bool| Some(writer(manager, applies));
+        for (managers, expected) in [
+            (vec![], None),
+            (vec![wrote("helm", "Apply", &other)], None),
+            (vec![wrote("kubectl-patch", "Update", &mode)], None),
+            (vec![wrote("oc", "Update", &mode)], None),
+            (vec![wrote(MANAGER, "Update", &mode)], None),
+            (vec![wrote("helm", "Update", &mode)], by("helm", false)),
+            (vec![wrote("kubectl-patch", "Update", &mode), wrote("helm", "Apply", &mode)], by("helm", true)),
+            (vec![wrote("argocd-controller", "Apply", &mode)], by("argocd-controller", true)),
+        ] {
+            let object = json!({"metadata": {"managedFields": managers}});
+            assert_eq!(renders(&object, &["data", "MAINTENANCE_MODE"]), expected, "{object}");
+        }
+    }
+
+    #[test]
+    fn what_we_have_taken_is_still_rendered_by_whoever_had_it() {
+        let selector = json!({"f:spec": {"f:selector": {}}});
+        let kept = json!({"managedFields": [wrote("helm", "Apply", &selector)]}).to_string();
+        let object = json!({"metadata": {
+            "annotations": {"maintenance-mode.github.io/restore-meta": kept},
+            "managedFields": [wrote(MANAGER, "Update", &selector)],
+        }});
+        assert_eq!(renders(&object, &["spec", "selector"]), Some(writer("helm", true)));
+        assert_eq!(renders(&object, &["data", "MAINTENANCE_MODE"]), None);
+    }
+
+    #[test]
+    fn what_was_applied_by_a_client_is_rendered() {
+        let applied = json!({"data": {"MAINTENANCE_MODE": "false"}}).to_string();
+        let object = json!({"metadata": {
+            "annotations": {"kubectl.kubernetes.io/last-applied-configuration": applied},
+            "managedFields": [wrote("kubectl-client-side-apply", "Update", &json!({"f:data": {"f:MAINTENANCE_MODE": {}}}))],
+        }});
+        let expected = Some(writer("kubectl apply", false));
+        assert_eq!(renders(&object, &["data", "MAINTENANCE_MODE"]), expected);
+        assert_eq!(renders(&object, &["data", "MAINTENANCE_UNTIL"]), None);
+    }
+
+    #[test]
+    fn who_takes_it_back_is_told_with_what_to_do_instead() {
+        let argo = Owner::ArgoCd("shop".to_owned()).instead(Mode::Maintenance).unwrap();
+        assert!(argo.contains("argocd app set shop -p maintenance.enabled=true"), "{argo}");
+        let argo = Owner::ArgoCd("shop".to_owned()).instead(Mode::Normal).unwrap();
+        assert!(argo.contains("set maintenance.enabled=false in Git"), "{argo}");
+        let flux = Owner::Flux("helmrelease web -n shop".to_owned()).instead(Mode::Maintenance).unwrap();
+        assert!(flux.contains("flux suspend helmrelease web -n shop"), "{flux}");
+        assert_eq!(Owner::Helm("web".to_owned()).instead(Mode::Maintenance), None);
+    }
+
+    #[test]
+    fn the_next_helm_upgrade_is_foretold() {
+        let says = |applies: Option<bool>| {
+            let writer = applies.map(|applies| writer("helm", applies));
+            Owner::Helm("web".to_owned()).next_upgrade("spec.selector", writer.as_ref(), Mode::Maintenance).unwrap()
+        };
+        assert!(says(None).contains("leaves spec.selector as it is"));
+        assert!(says(Some(false)).contains("give it maintenance.enabled=true"));
+        assert!(says(Some(true)).contains("conflict at spec.selector"));
+        assert_eq!(Owner::ArgoCd("shop".to_owned()).next_upgrade("spec.selector", None, Mode::Maintenance), None);
     }
 }

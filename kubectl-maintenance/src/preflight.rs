@@ -58,7 +58,7 @@ pub fn rights(session: &Session<'_>, releases: &[&Release]) -> Result<()> {
     let (slow, missing): (Vec<&Right>, Vec<&Right>) =
         denied.map(|(_, right)| right).partition(|right| right.verb == "patch");
     if let Some(right) = missing.first() {
-        let all = missing.iter().map(|right| right.to_string()).collect::<Vec<_>>().join(", ");
+        let all = missing.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         bail!(
             "you may not {all} in namespace {}, without which nobody can tell when it is in force: rbac.toggle.subjects gives that right, and --wait=false does without. Nothing has changed",
             right.namespace

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::change::{Change, read_restore};
-use crate::object::{annotation, annotation_at, pointer};
+use crate::object::{annotation, annotation_at, map, pointer};
 use crate::release::Release;
 
 /// The planned end.
@@ -78,6 +78,13 @@ pub fn keys(change: &Change) -> Vec<&'static str> {
 #[must_use]
 pub fn get<'r>(release: &'r Release, key: &str) -> Option<&'r str> {
     release.config.pointer(&at(key)).and_then(Value::as_str)
+}
+
+/// The languages for which the ConfigMap has a message of its own: `MAINTENANCE_MESSAGE.fr`.
+#[must_use]
+pub fn translated(release: &Release) -> Vec<String> {
+    let keys = map(&release.config, "/data").into_keys();
+    keys.filter_map(|key| Some(key.strip_prefix(MESSAGE)?.strip_prefix('.')?.to_owned())).collect()
 }
 
 /// Where a key is.

@@ -219,7 +219,7 @@ impl Found {
                     ));
                 }
                 (Kind::Config, None) if pod.ready => {
-                    self.wrong.push(format!("pod/{name} should tell in which mode it is"))
+                    self.wrong.push(format!("pod/{name} should tell in which mode it is"));
                 }
                 (Kind::Service, Some(Mode::Normal)) => {
                     self.wrong.push(format!("pod/{name} should show the page: the page pods stand by in maintenance"));
@@ -261,14 +261,14 @@ impl Found {
             self.lines.push(format!("{name}: {page} ready endpoints are page pods, {others} are others"));
             match front.mode() {
                 Ok(Mode::Maintenance) if others > 0 => {
-                    self.wrong.push(format!("{name} should lead to page pods alone"))
+                    self.wrong.push(format!("{name} should lead to page pods alone"));
                 }
                 Ok(Mode::Maintenance) if page == 0 => {
-                    self.wrong.push(format!("{name} should lead to page pods, and has no ready endpoint"))
+                    self.wrong.push(format!("{name} should lead to page pods, and has no ready endpoint"));
                 }
                 Ok(Mode::Normal) if page > 0 => self.wrong.push(format!("{name} should lead to no page pod")),
                 Ok(Mode::Normal) if others == 0 => {
-                    self.wrong.push(format!("{name} has no ready endpoint: users get no answer"))
+                    self.wrong.push(format!("{name} has no ready endpoint: users get no answer"));
                 }
                 _ => {}
             }
@@ -332,7 +332,7 @@ impl Found {
                 Verdict::Unchecked(why) => self.lines.push(format!("front door ({}) unchecked: {why}", door.entry)),
                 // Of neither mode nothing can be wanted.
                 Verdict::Bad(says) if mode.is_none() && !named => {
-                    self.lines.push(format!("front door ({}): {says}", door.entry))
+                    self.lines.push(format!("front door ({}): {says}", door.entry));
                 }
                 Verdict::Bad(says) => self.wrong.push(format!(
                     "front door ({}) does not fit mode {}: {says}",

@@ -1,7 +1,7 @@
 //! What `on` and `off` share: which releases, and then check, change, wait, and tell.
 
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
@@ -11,13 +11,17 @@ use crate::doors::ask::{Expect, Question, Verdict, await_good};
 use crate::doors::find::{At, Door, find};
 use crate::entries::Entries;
 use crate::failure::{Interrupted, Misuse};
-use crate::owners::{owner, renders};
+use crate::object::annotation;
+use crate::owners::{Writer, owner, renders};
 use crate::pods::{Pod, Wanted};
 use crate::release::{self, Kind, Mode, Release};
 use crate::report::{Asked, Report, Switched};
 use crate::session::Session;
 use crate::wait::{self, Waited};
 use crate::{preflight, settings, stamp, undo, who};
+
+/// Where no front door can tell that proxies have followed the endpoints, they are given this time; they take a tenth.
+const PROXIES_FOLLOW: Duration = Duration::from_secs(1);
 
 /// What is to happen to one release.
 pub struct Plan {
@@ -116,42 +120,60 @@ impl Plan {
             entries,
             doors,
         };
+        for (kinds, why) in &plan.entries.unseen {
+            plan.notes.push(format!("{kinds} may not be listed, so front doors may be missing: {why}"));
+        }
         for change in &plan.changes {
             let notes = others_write(session, switch.force, change, mode)?;
             plan.notes.extend(notes);
         }
         Ok(plan)
     }
+
+    /// What open connections do, where kube-proxy made them: for certain where a front Service has a port on the nodes, and
+    /// where no entry leads to it.
+    #[must_use]
+    pub fn open_connections(&self) -> Option<String> {
+        let unnamed = self.doors.is_empty();
+        let behind = self.release.fronts.iter().filter(|front| unnamed || front.on_nodes());
+        let behind: Vec<String> = behind.map(|front| front.name().to_string()).collect();
+        (!behind.is_empty() && !self.changes.is_empty()).then(|| {
+            format!(
+                "through a cluster IP, a node port or a load balancer before node ports ({}), connections that are open stay where they are until they end",
+                behind.join(", ")
+            )
+        })
+    }
 }
 
 /// Refuses a change of what Argo CD or Flux renders; says what Helm does to it.
 fn others_write(session: &Session<'_>, force: bool, change: &Change, mode: Mode) -> Result<Vec<String>> {
     let Some(owner) = owner(&change.before) else { return Ok(Vec::new()) };
-    let mut fields: Vec<(String, Option<(String, String)>)> = settings::keys(change)
+    let mut fields: Vec<(String, Option<Writer>)> = settings::keys(change)
         .into_iter()
         .map(|key| (format!("data.{key}"), renders(&change.before, &["data", key])))
         .collect();
     if change.changes("/spec/selector") {
         fields.push(("spec.selector".to_owned(), renders(&change.before, &["spec", "selector"])));
     }
-    let mut notes = Vec::new();
-    for (field, rendered) in &fields {
-        match owner.instead(mode) {
-            Some(instead) if rendered.is_some() => {
-                refuse(
-                    session,
-                    force,
-                    &format!("{} is written by {}, which renders {field}; {instead}", change.object, owner.describe()),
-                )?;
-                break;
-            }
-            Some(_) => {}
-            None => notes.extend(owner.next_upgrade(&format!("{field} of {}", change.object), rendered.as_ref(), mode)),
+    let rendered = fields.iter().find(|(_, writer)| writer.is_some());
+    match (owner.instead(mode), rendered) {
+        (Some(instead), Some((field, _))) => {
+            let why = format!("{} is written by {}, which renders {field}; {instead}", change.object, owner.describe());
+            refuse(session, force, &why)?;
+            Ok(Vec::new())
+        }
+        (Some(_), None) => Ok(Vec::new()),
+        // What was taken by `on` is given back, so that the next upgrade finds what it left.
+        (None, _) if mode == Mode::Normal && annotation(&change.before, "restore-meta").is_some() => Ok(Vec::new()),
+        (None, _) => {
+            let first = rendered.or_else(|| fields.first().filter(|(field, _)| field.ends_with(settings::MODE)));
+            let note = first.and_then(|(field, writer)| {
+                owner.next_upgrade(&format!("{field} of {}", change.object), writer.as_ref(), mode)
+            });
+            Ok(note.into_iter().collect())
         }
     }
-    // One line an object is enough.
-    notes.truncate(1);
-    Ok(notes)
 }
 
 /// Checks, changes, waits, and tells. Whether it is in force everywhere.
@@ -180,7 +202,7 @@ pub fn carry_out(session: &Session<'_>, switch: &cli::Switch, mode: Mode, by: &s
         }
         return Ok(true);
     }
-    let started = Instant::now();
+    let started = session.clock.now();
     let objects = undo::make(session, &changes)?;
     if mode == Mode::Normal {
         for (change, now) in changes.iter().zip(objects) {
@@ -191,68 +213,73 @@ pub fn carry_out(session: &Session<'_>, switch: &cli::Switch, mode: Mode, by: &s
     }
     let mut interrupted = Vec::new();
     for plan in plans {
-        let switched =
-            if switch.wait { await_in_force(session, switch, mode, plan, started)? } else { Switched::default() };
-        let name = &plan.release.name;
-        match &switched.problem {
-            Some(problem) => session.output.message(&format!("{name}: {problem}")),
-            None if switch.wait => {
-                let unchecked = if switched.checked() { "" } else { "; no front door was checked" };
-                if switch.output == Format::Table {
-                    session.output.result(&format!(
-                        "{name}: {mode} is in force after {:.1} s{unchecked}",
-                        started.elapsed().as_secs_f64()
-                    ));
-                }
-            }
-            None => {
-                if switch.output == Format::Table {
-                    session
-                        .output
-                        .result(&format!("{name}: changed to {mode}; whether it is in force was not waited for"));
-                }
-            }
-        }
+        let switched = match switch.wait {
+            false => Switched::default(),
+            true => await_in_force(session, switch, mode, plan, started).unwrap_or_else(|why| Switched {
+                waited: true,
+                problem: Some(format!("is changed to {mode}, and whether that is in force cannot be told: {why:#}")),
+                ..Switched::default()
+            }),
+        };
         if session.stopped() {
-            interrupted.push(format!(
-                "{name} is changed to {mode}; nothing is put back. {}",
-                switched.problem.clone().unwrap_or_default()
-            ));
+            let how_far = switched.problem.as_deref().unwrap_or("it is in force");
+            let name = &plan.release.name;
+            interrupted.push(format!("{name} is changed to {mode}, and nothing is put back: {how_far}"));
+        } else {
+            tell(session, switch, &format!("{}: ", plan.release.name), mode, &switched, started);
         }
         report.add(plan, switched);
     }
-    report.seconds = started.elapsed().as_secs_f64();
+    report.seconds = (session.clock.now() - started).as_secs_f64();
     if switch.output == Format::Json {
         session.output.result(&report.json());
     }
     if session.stopped() {
-        return Err(Interrupted(interrupted.join("; ").trim().to_owned()).into());
+        return Err(Interrupted(interrupted.join("; ")).into());
     }
     Ok(report.good())
+}
+
+/// Says what came of one release.
+fn tell(session: &Session<'_>, switch: &cli::Switch, name: &str, mode: Mode, switched: &Switched, started: Instant) {
+    let seconds = (session.clock.now() - started).as_secs_f64();
+    let result = match &switched.problem {
+        Some(problem) => return session.output.message(&format!("{name}{problem}")),
+        None if !switched.waited => format!("{name}changed to {mode}; whether it is in force was not waited for"),
+        None if switched.checked() => format!("{name}{mode} is in force after {seconds:.1} s"),
+        None => format!("{name}{mode} is in force after {seconds:.1} s; no front door was checked"),
+    };
+    if switch.output == Format::Table {
+        session.output.result(&result);
+    }
 }
 
 /// Says what would be done.
 fn would(session: &Session<'_>, switch: &cli::Switch, mode: Mode, plan: &Plan) {
     let name = &plan.release.name;
+    let say = |line: &str| match switch.output {
+        Format::Table => session.output.result(line),
+        Format::Json => session.output.message(line),
+    };
     if plan.changes.is_empty() {
-        session.output.message(&format!("{name}: is in mode {mode} already, so nothing would be changed"));
+        say(&format!("{name}: is in mode {mode} already, so nothing would be changed"));
     }
     for change in &plan.changes {
-        session.output.message(&undo::as_typed(session, change));
+        say(&undo::as_typed(session, change));
     }
     if !switch.wait {
         return;
     }
     if plan.pods.is_some() {
-        session.output.message(&format!("{name}: would annotate its pods, and ask each until it has read the change"));
+        say(&format!("{name}: would annotate its pods, and ask each until it has read the change"));
     }
     if plan.release.kind == Kind::Service {
-        session.output.message(&format!("{name}: would wait until the endpoints of its front Services have followed"));
+        say(&format!("{name}: would wait until the endpoints of its front Services have followed"));
     }
     for (_, at) in places(switch, plan) {
         match at {
-            At::Url(url) => session.output.message(&format!("{name}: would ask the front door {url}")),
-            At::Unasked(why) => session.output.message(&format!("{name}: would not ask a front door: {why}")),
+            At::Url(url) => say(&format!("{name}: would ask the front door {url}")),
+            At::Unasked(why) => say(&format!("{name}: would not ask a front door: {why}")),
         }
     }
 }
@@ -299,15 +326,19 @@ fn await_in_force(
         }
     }
     switched.doors = ask_doors(session, switch, plan, deadline);
+    if session.stopped() {
+        switched.problem = Some("its front doors were not asked to the end".to_owned());
+        return Ok(switched);
+    }
+    if !switched.checked() && plan.release.kind == Kind::Service {
+        session.pause(PROXIES_FOLLOW);
+    }
     let bad = switched.doors.iter().find_map(|door| match &door.verdict {
         Verdict::Bad(why) => Some(why.clone()),
         _ => None,
     });
     if let Some(why) = bad {
-        switched.problem = Some(format!(
-            "{objects} is in mode {mode}, but a front door does not follow within {} s: {why}",
-            switch.timeout.as_secs()
-        ));
+        switched.problem = Some(format!("{objects} is in mode {mode}, but a front door does not show it: {why}"));
     }
     Ok(switched)
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::change::Change;
 use crate::failure::Interrupted;
 use crate::kubectl::Ran;
-use crate::managed_fields::{MANAGER, given_back};
+use crate::managed_fields::{MANAGER, given_back, is_ours};
 use crate::object::Name;
 use crate::session::Session;
 
@@ -54,7 +54,9 @@ fn put_back(session: &Session<'_>, made: &[(&Change, Value)]) -> Vec<String> {
             Ok(ran) if ran.ok => {
                 let now = serde_json::from_str(&ran.stdout).unwrap_or_default();
                 let before = change.before.pointer("/metadata/managedFields").cloned().unwrap_or_default();
-                let left = give_back(session, name, now, &before).err().map(|why| format!(", but {why:#}"));
+                // What an earlier change of ours took stays ours until `off`.
+                let back = if is_ours(&before) { Ok(()) } else { give_back(session, name, now, &before) };
+                let left = back.err().map(|why| format!(", but {why:#}"));
                 format!("{name} in namespace {} is as it was{}", name.namespace, left.unwrap_or_default())
             }
             Ok(ran) => {

@@ -1,12 +1,12 @@
 //! Which front doors lead to what is switched: a pure look at entries, as the cluster lists them.
 
 use std::collections::BTreeSet;
+use std::iter;
 use std::net::Ipv6Addr;
 
 use serde_json::Value;
 
-/// The label of an entry that is never switched, such as the admins' own.
-const EXCLUDE: &str = "maintenance-mode.github.io/exclude";
+use crate::object::{PREFIX, label, list, name, namespace, text};
 
 /// One host of an entry that leads to what is switched.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,15 +36,16 @@ pub enum At {
 pub fn find(entries: &[Value], services: &BTreeSet<String>) -> Vec<Door> {
     let mut doors = Vec::new();
     for entry in entries {
-        let (Some(kind), Some(word)) = (kind(entry), word(entry)) else { continue };
-        let places = match kind {
-            Kind::Ingress => ingress(entry, services),
-            Kind::Route => route(entry, services),
-            Kind::HttpRoute => http_route(entry, entries, services),
+        let api = text(entry, "/apiVersion").split('/').next().unwrap_or_default();
+        let (kind, places) = match (api, text(entry, "/kind")) {
+            ("networking.k8s.io", "Ingress") => ("ingress", ingress(entry, services)),
+            ("route.openshift.io", "Route") => ("route", route(entry, services)),
+            ("gateway.networking.k8s.io", "HTTPRoute") => ("httproute", http_route(entry, entries, services)),
+            _ => continue,
         };
-        let name = format!("{word}/{}", text(entry, "/metadata/name").unwrap_or_default());
+        let excluded = label(entry, &format!("{PREFIX}exclude")) == "true";
         for at in places {
-            let door = Door { entry: name.clone(), at, excluded: is_excluded(entry) };
+            let door = Door { entry: format!("{kind}/{}", name(entry)), at, excluded };
             if !doors.contains(&door) {
                 doors.push(door);
             }
@@ -53,197 +54,123 @@ pub fn find(entries: &[Value], services: &BTreeSet<String>) -> Vec<Door> {
     doors
 }
 
-/// The kind of an entry as people name it, such as `ingress`; none for an object of another kind.
-#[must_use]
-pub fn word(entry: &Value) -> Option<&'static str> {
-    kind(entry).map(|kind| match kind {
-        Kind::Ingress => "ingress",
-        Kind::Route => "route",
-        Kind::HttpRoute => "httproute",
-    })
-}
-
-/// Whether people have taken an entry out of the switch.
-#[must_use]
-pub fn is_excluded(entry: &Value) -> bool {
-    entry["metadata"]["labels"][EXCLUDE] == "true"
-}
-
-/// Every Service that an entry sends requests to, those in its own namespace alone.
-#[must_use]
-pub fn services_of(entry: &Value) -> BTreeSet<String> {
-    match kind(entry) {
-        Some(Kind::Ingress) => ingress_backends(entry).map(|backend| backend.service.to_owned()).collect(),
-        Some(Kind::Route) => route_backends(entry).into_iter().collect(),
-        Some(Kind::HttpRoute) => {
-            list(entry, "/spec/rules").iter().flat_map(|rule| rule_backends(rule, namespace(entry))).collect()
-        }
-        None => BTreeSet::new(),
-    }
-}
-
-/// The kinds of entry that are looked at.
-#[derive(Clone, Copy)]
-enum Kind {
-    Ingress,
-    Route,
-    HttpRoute,
-}
-
-fn kind(entry: &Value) -> Option<Kind> {
-    let group = text(entry, "/apiVersion")?.split_once('/').map(|(group, _)| group)?;
-    match (group, text(entry, "/kind")?) {
-        ("networking.k8s.io", "Ingress") => Some(Kind::Ingress),
-        ("route.openshift.io", "Route") => Some(Kind::Route),
-        ("gateway.networking.k8s.io", "HTTPRoute") => Some(Kind::HttpRoute),
-        _ => None,
-    }
-}
-
-// --- Ingress -----------------------------------------------------------------------------------------------------------
-
-struct IngressBackend<'a> {
-    service: &'a str,
-    /// None for the default backend.
-    rule: Option<(Option<&'a str>, &'a str)>,
-}
-
-fn ingress_backends(entry: &Value) -> impl Iterator<Item = IngressBackend<'_>> {
-    let rules = list(entry, "/spec/rules").iter().flat_map(|rule| {
-        let host = text(rule, "/host");
-        list(rule, "/http/paths").iter().filter_map(move |path| {
-            let service = text(path, "/backend/service/name")?;
-            Some(IngressBackend { service, rule: Some((host, text(path, "/path").unwrap_or("/"))) })
-        })
-    });
-    let default = text(entry, "/spec/defaultBackend/service/name");
-    rules.chain(default.map(|service| IngressBackend { service, rule: None }))
-}
+// === Ingress ===
 
 fn ingress(entry: &Value, services: &BTreeSet<String>) -> Vec<At> {
-    let ours: Vec<_> = ingress_backends(entry).filter(|backend| services.contains(backend.service)).collect();
-    if ours.is_empty() {
-        return Vec::new();
+    let ours = |backend: &Value| services.contains(text(backend, "/service/name"));
+    let has_rules = has(entry, "/spec/rules");
+    let is_default = entry.pointer("/spec/defaultBackend").is_some_and(ours);
+
+    // Of each host the paths that lead to what is switched.
+    let mut hosts: Vec<(Option<&str>, Vec<&str>)> = Vec::new();
+    if is_default && !has_rules {
+        hosts.push((None, vec!["/"]));
     }
-    if entry["metadata"]["annotations"]["nginx.ingress.kubernetes.io/canary"] == "true" {
-        return vec![At::Unasked("a canary: plain requests to its host are another ingress's".into())];
-    }
-    let has_rules = !list(entry, "/spec/rules").is_empty();
-    let mut hosts: Vec<Option<&str>> = Vec::new();
-    for backend in &ours {
-        let host = match backend.rule {
-            Some((host, _)) => host,
-            None if has_rules => continue,
-            None => None,
-        };
-        if !hosts.contains(&host) {
-            hosts.push(host);
+    for rule in list(entry, "/spec/rules") {
+        let paths = list(rule, "/http/paths").filter(|path| ours(&path["backend"]));
+        let paths: Vec<&str> = paths.map(|path| field(path, "/path").unwrap_or("/")).collect();
+        let host = field(rule, "/host");
+        match hosts.iter_mut().find(|(known, _)| *known == host) {
+            _ if paths.is_empty() => {}
+            Some((_, known)) => known.extend(paths),
+            None => hosts.push((host, paths)),
         }
     }
+
     let mut at = Vec::new();
-    for host in hosts {
-        let paths = ours.iter().filter_map(|backend| backend.rule).filter(|(its, _)| *its == host);
-        let path = shortest(paths.map(|(_, path)| plain(path).ok_or_else(|| pattern(path))));
+    for (host, paths) in hosts {
+        let path = shortest(paths.into_iter().map(plain));
         let addresses: Vec<&str> = match host {
             Some(host) => vec![host],
             None => list(entry, "/status/loadBalancer/ingress")
-                .iter()
-                .filter_map(|address| text(address, "/hostname").or(text(address, "/ip")))
+                .filter_map(|address| field(address, "/hostname").or(field(address, "/ip")))
                 .collect(),
         };
         let scheme = if has_certificate(entry, host) { "https" } else { "http" };
         at.extend(places(scheme, None, &addresses, path, "it has neither a host nor an address"));
     }
-    if has_rules && ours.iter().any(|backend| backend.rule.is_none()) {
+    if is_default && has_rules {
         at.push(At::Unasked("its default backend answers what no rule does, which no URL is known for".into()));
+    }
+    let canary = text(entry, "/metadata/annotations/nginx.ingress.kubernetes.io~1canary") == "true";
+    if canary && !at.is_empty() {
+        return vec![At::Unasked("a canary: plain requests to its host are another ingress's".into())];
     }
     at
 }
 
 /// Whether an Ingress serves a host by TLS. A section without hosts is for all of them.
 fn has_certificate(entry: &Value, host: Option<&str>) -> bool {
-    list(entry, "/spec/tls").iter().any(|section| {
-        let hosts = list(section, "/hosts");
-        let covers = |name: &str, host: &str| match name.strip_prefix("*.") {
-            Some(domain) => host.split_once('.').is_some_and(|(_, parent)| parent == domain),
-            None => name == host,
-        };
-        hosts.is_empty()
-            || host.is_none_or(|host| hosts.iter().filter_map(Value::as_str).any(|name| covers(name, host)))
+    let covers = |name: &str, host: &str| match name.strip_prefix("*.") {
+        Some(domain) => host.split_once('.').is_some_and(|(_, parent)| parent == domain),
+        None => name == host,
+    };
+    list(entry, "/spec/tls").any(|section| {
+        let mut names = list(section, "/hosts").filter_map(Value::as_str);
+        !has(section, "/hosts") || host.is_none_or(|host| names.any(|name| covers(name, host)))
     })
 }
 
-// --- Route -------------------------------------------------------------------------------------------------------------
-
-/// The Services of a Route that get requests.
-fn route_backends(entry: &Value) -> Vec<String> {
-    std::iter::once(&entry["spec"]["to"])
-        .chain(list(entry, "/spec/alternateBackends"))
-        .filter(|backend| text(backend, "/kind").is_none_or(|kind| kind == "Service") && backend["weight"] != 0)
-        .filter_map(|backend| text(backend, "/name").map(str::to_owned))
-        .collect()
-}
+// === Route ===
 
 fn route(entry: &Value, services: &BTreeSet<String>) -> Vec<At> {
-    let path = match share(&route_backends(entry), services) {
+    let backends = iter::once(&entry["spec"]["to"]).chain(list(entry, "/spec/alternateBackends"));
+    let backends = backends.filter(|backend| backend["weight"] != 0).map(|backend| text(backend, "/name").to_owned());
+    let path = match share(backends, services) {
         Share::None => return Vec::new(),
         Share::Part(why) => Err(why),
-        Share::All => Ok(text(entry, "/spec/path").unwrap_or("/")),
+        Share::All => Ok(field(entry, "/spec/path").unwrap_or("/")),
     };
-    let routers = list(entry, "/status/ingress");
     let mut hosts: Vec<&str> = Vec::new();
-    for router in routers.iter().filter(|router| !denied(router, "Admitted")) {
-        hosts.extend(text(router, "/host").filter(|host| !hosts.contains(host)));
+    for router in list(entry, "/status/ingress").filter(|router| !denied(router, "Admitted")) {
+        hosts.extend(field(router, "/host").filter(|host| !hosts.contains(host)));
     }
-    let lack = if routers.is_empty() { "it has no host yet" } else { "no router has admitted it" };
-    if routers.is_empty() {
-        hosts.extend(text(entry, "/spec/host"));
-    }
+    let lack = if has(entry, "/status/ingress") {
+        "no router has admitted it"
+    } else {
+        hosts.extend(field(entry, "/spec/host"));
+        "it has no host yet"
+    };
     let scheme = if entry["spec"]["tls"].is_object() { "https" } else { "http" };
     places(scheme, None, &hosts, path, lack)
 }
 
-// --- HTTPRoute ---------------------------------------------------------------------------------------------------------
+// === HTTPRoute ===
 
-/// The Services of a rule that get requests, those in its route's own namespace alone.
-fn rule_backends(rule: &Value, own: Option<&str>) -> Vec<String> {
-    list(rule, "/backendRefs")
-        .iter()
-        .filter(|backend| {
-            text(backend, "/group").is_none_or(str::is_empty)
-                && text(backend, "/kind").is_none_or(|kind| kind == "Service")
-                && (text(backend, "/namespace").is_none() || text(backend, "/namespace") == own)
-                && backend["weight"] != 0
-        })
-        .filter_map(|backend| text(backend, "/name").map(str::to_owned))
-        .collect()
+/// The backend of a rule: a Service of its route's own namespace by its name, anything else in words.
+fn backend(reference: &Value, own: &str) -> String {
+    let name = text(reference, "/name");
+    match (field(reference, "/kind"), field(reference, "/namespace")) {
+        (Some(kind), _) if kind != "Service" => format!("the {kind} {name}"),
+        (_, Some(namespace)) if namespace != own => format!("{name} in namespace {namespace}"),
+        _ => name.to_owned(),
+    }
 }
 
 fn http_route(entry: &Value, entries: &[Value], services: &BTreeSet<String>) -> Vec<At> {
     let mut paths = Vec::new();
     for rule in list(entry, "/spec/rules") {
-        match share(&rule_backends(rule, namespace(entry)), services) {
+        let backends = list(rule, "/backendRefs").filter(|reference| reference["weight"] != 0);
+        match share(backends.map(|reference| backend(reference, namespace(entry))), services) {
             Share::None => {}
             Share::Part(why) => paths.push(Err(why)),
-            Share::All if list(rule, "/matches").is_empty() => paths.push(Ok("/")),
-            Share::All => paths.extend(list(rule, "/matches").iter().map(matched_path)),
+            Share::All if !has(rule, "/matches") => paths.push(Ok("/")),
+            Share::All => paths.extend(list(rule, "/matches").map(matched_path)),
         }
     }
     let gateways: Vec<&Value> = list(entry, "/spec/parentRefs")
-        .iter()
-        .filter(|parent| text(parent, "/kind").is_none_or(|kind| kind == "Gateway"))
+        .filter(|parent| field(parent, "/kind").is_none_or(|kind| kind == "Gateway"))
         .collect();
     if paths.is_empty() || gateways.is_empty() {
         return Vec::new();
     }
     let mut path = shortest(paths.into_iter());
-    let answers = list(entry, "/status/parents");
-    if !answers.is_empty() && answers.iter().all(|parent| denied(parent, "Accepted")) {
+    if has(entry, "/status/parents") && list(entry, "/status/parents").all(|parent| denied(parent, "Accepted")) {
         path = Err("no gateway has accepted it".into());
     }
     let listeners: Vec<Listener<'_>> =
         gateways.iter().flat_map(|parent| listeners(parent, namespace(entry), entries)).collect();
-    let mut hosts: Vec<&str> = list(entry, "/spec/hostnames").iter().filter_map(Value::as_str).collect();
+    let mut hosts: Vec<&str> = list(entry, "/spec/hostnames").filter_map(Value::as_str).collect();
     if hosts.is_empty() {
         hosts.extend(listeners.iter().filter_map(|listener| listener.host));
     }
@@ -271,18 +198,14 @@ fn http_route(entry: &Value, entries: &[Value], services: &BTreeSet<String>) -> 
 
 /// The path of a match that a plain GET finds, or why none does.
 fn matched_path(matched: &Value) -> Result<&str, String> {
-    if !list(matched, "/headers").is_empty() || !list(matched, "/queryParams").is_empty() {
+    if has(matched, "/headers") || has(matched, "/queryParams") {
         return Err("only requests with a certain header or query lead to what is switched".into());
     }
-    if let Some(method) = text(matched, "/method").filter(|method| *method != "GET") {
+    if let Some(method) = field(matched, "/method").filter(|method| *method != "GET") {
         return Err(format!("only {method} requests lead to what is switched"));
     }
-    let path = text(matched, "/path/value").unwrap_or("/");
-    if text(matched, "/path/type") == Some("RegularExpression") {
-        plain(path).ok_or_else(|| pattern(path))
-    } else {
-        Ok(path)
-    }
+    let path = field(matched, "/path/value").unwrap_or("/");
+    if text(matched, "/path/type") == "RegularExpression" { plain(path) } else { Ok(path) }
 }
 
 /// A listener that an `HTTPRoute` hangs on.
@@ -294,42 +217,41 @@ struct Listener<'a> {
 }
 
 /// The listeners that a parentRef names; one that is guessed, where its Gateway is not among the entries.
-fn listeners<'a>(parent: &'a Value, own: Option<&str>, entries: &'a [Value]) -> Vec<Listener<'a>> {
-    let section = text(parent, "/sectionName");
+fn listeners<'a>(parent: &'a Value, own: &str, entries: &'a [Value]) -> Vec<Listener<'a>> {
+    let section = field(parent, "/sectionName");
     let port = parent["port"].as_u64();
     let gateway = entries.iter().find(|gateway| {
-        text(gateway, "/kind") == Some("Gateway")
-            && text(gateway, "/metadata/name") == text(parent, "/name")
-            && namespace(gateway) == text(parent, "/namespace").or(own)
+        text(gateway, "/kind") == "Gateway"
+            && name(gateway) == text(parent, "/name")
+            && namespace(gateway) == field(parent, "/namespace").unwrap_or(own)
     });
     let Some(gateway) = gateway else {
         let tls = port == Some(443) || section.is_some_and(|name| name.contains("https") || name.contains("tls"));
         return vec![Listener { scheme: if tls { "https" } else { "http" }, port, host: None, addresses: Vec::new() }];
     };
     list(gateway, "/spec/listeners")
-        .iter()
         .filter(|listener| {
-            section.is_none_or(|name| text(listener, "/name") == Some(name))
+            section.is_none_or(|name| field(listener, "/name") == Some(name))
                 && port.is_none_or(|port| listener["port"].as_u64() == Some(port))
         })
         .filter_map(|listener| {
-            let scheme = match text(listener, "/protocol")? {
+            let scheme = match field(listener, "/protocol")? {
                 "HTTP" => "http",
                 "HTTPS" => "https",
                 _ => return None,
             };
-            let addresses = list(gateway, "/status/addresses").iter().filter_map(|address| text(address, "/value"));
+            let addresses = list(gateway, "/status/addresses").filter_map(|address| field(address, "/value"));
             Some(Listener {
                 scheme,
                 port: listener["port"].as_u64(),
-                host: text(listener, "/hostname").filter(|host| !host.is_empty()),
+                host: field(listener, "/hostname"),
                 addresses: addresses.collect(),
             })
         })
         .collect()
 }
 
-// --- what they share ---------------------------------------------------------------------------------------------------
+// === what they share ===
 
 /// How much of a rule's requests lead to what is switched.
 enum Share {
@@ -338,14 +260,12 @@ enum Share {
     All,
 }
 
-fn share(backends: &[String], services: &BTreeSet<String>) -> Share {
-    let foreign: Vec<String> =
-        backends.iter().filter(|name| !services.contains(*name)).map(|name| format!("service/{name}")).collect();
-    match foreign.len() {
-        0 if backends.is_empty() => Share::None,
-        0 => Share::All,
-        count if count == backends.len() => Share::None,
-        _ => Share::Part(format!("a part of its requests leads to {}", foreign.join(" and "))),
+fn share(backends: impl Iterator<Item = String>, services: &BTreeSet<String>) -> Share {
+    let (ours, others): (Vec<String>, Vec<String>) = backends.partition(|name| services.contains(name));
+    match (ours.is_empty(), others.is_empty()) {
+        (true, _) => Share::None,
+        (false, true) => Share::All,
+        (false, false) => Share::Part(format!("a part of its requests leads to {}", others.join(" and "))),
     }
 }
 
@@ -360,8 +280,8 @@ fn shortest<'a>(paths: impl Iterator<Item = Result<&'a str, String>>) -> Result<
         .unwrap_or(Ok("/"))
 }
 
-/// What a path says to a client that knows no pattern; none where only the pattern says it.
-fn plain(path: &str) -> Option<&str> {
+/// What a path says to a client that knows no pattern, or that only the pattern says it.
+fn plain(path: &str) -> Result<&str, String> {
     let mut plain = path;
     while let Some(shorter) =
         ["(/|$)", "(.*)", "(/.*)?", ".*", "/?", "*", "$"].iter().find_map(|tail| plain.strip_suffix(tail))
@@ -369,14 +289,12 @@ fn plain(path: &str) -> Option<&str> {
         plain = shorter;
     }
     match plain {
-        "" => Some("/"),
-        plain if plain.contains(['(', ')', '[', ']', '{', '}', '*', '+', '?', '|', '^', '$', '\\']) => None,
-        plain => Some(plain),
+        "" => Ok("/"),
+        plain if plain.contains(['(', ')', '[', ']', '{', '}', '*', '+', '?', '|', '^', '$', '\\']) => {
+            Err(format!("its path {path} is a pattern"))
+        }
+        plain => Ok(plain),
     }
-}
-
-fn pattern(path: &str) -> String {
-    format!("its path {path} is a pattern")
 }
 
 /// A place for each host.
@@ -402,19 +320,17 @@ fn places(scheme: &str, port: Option<u64>, hosts: &[&str], path: Result<&str, St
 
 /// Whether a condition of a status is False.
 fn denied(status: &Value, condition: &str) -> bool {
-    list(status, "/conditions").iter().any(|its| its["type"] == condition && its["status"] == "False")
+    list(status, "/conditions").any(|its| its["type"] == condition && its["status"] == "False")
 }
 
-fn namespace(object: &Value) -> Option<&str> {
-    text(object, "/metadata/namespace")
+/// Whether a list has elements.
+fn has(object: &Value, pointer: &str) -> bool {
+    list(object, pointer).next().is_some()
 }
 
-fn text<'a>(value: &'a Value, pointer: &str) -> Option<&'a str> {
-    value.pointer(pointer)?.as_str()
-}
-
-fn list<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {
-    value.pointer(pointer).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+/// A text field, where it is there and not empty.
+fn field<'a>(object: &'a Value, pointer: &str) -> Option<&'a str> {
+    Some(text(object, pointer)).filter(|text| !text.is_empty())
 }
 
 #[cfg(test)]
@@ -585,7 +501,7 @@ mod tests {
         finds(&[spec(json!({"name": "front", "weight": 0}), json!([{"name": "new"}]))], &[]);
         finds(
             &[spec(json!({"name": "front", "weight": 90}), json!([{"name": "new", "weight": 10}]))],
-            &["(a part of its requests leads to service/new)"],
+            &["(a part of its requests leads to new)"],
         );
     }
 
@@ -636,10 +552,14 @@ mod tests {
             (json!([{"backendRefs": [{"name": "front", "weight": 0}, {"name": "new"}]}]), &[]),
             (
                 json!([{"backendRefs": [{"name": "front"}, {"name": "new"}]}]),
-                &["(a part of its requests leads to service/new)"],
+                &["(a part of its requests leads to new)"],
             ),
             (json!([{"backendRefs": [{"name": "front", "namespace": "ns"}]}]), &["http://shop.test/"]),
             (json!([{"backendRefs": [{"name": "front", "namespace": "other"}]}]), &[]),
+            (
+                json!([{"backendRefs": [{"name": "front"}, {"name": "front", "namespace": "other"}]}]),
+                &["(a part of its requests leads to front in namespace other)"],
+            ),
             (
                 json!([{"backendRefs": [{"name": "front", "kind": "ServiceImport", "group": "multicluster.x-k8s.io"}]}]),
                 &[],
@@ -733,29 +653,5 @@ mod tests {
             ],
             &[],
         );
-    }
-
-    #[test]
-    fn the_services_that_get_requests() {
-        let rules = json!([
-            {"host": "shop.test", "http": {"paths": [path("/", "shop"), path("/cart", "cart")]}},
-            {"host": "www.shop.test"},
-        ]);
-        let an_ingress = ingress(json!({"rules": rules, "defaultBackend": {"service": {"name": "rest"}}}));
-        let a_route = route(
-            json!({"to": {"name": "shop"}, "alternateBackends": [{"name": "new", "weight": 1}, {"name": "idle", "weight": 0}]}),
-        );
-        let rules = json!([
-            {"backendRefs": [{"name": "shop", "weight": 1}, {"name": "idle", "weight": 0}, {"name": "far", "namespace": "other"}]},
-            {"filters": [{"type": "RequestMirror", "requestMirror": {"backendRef": {"name": "copy"}}}], "backendRefs": [{"name": "cart"}]},
-        ]);
-        for (entry, expected) in [
-            (an_ingress, &["cart", "rest", "shop"][..]),
-            (a_route, &["new", "shop"]),
-            (http_route(json!({"rules": rules})), &["cart", "shop"]),
-            (json!({"apiVersion": "v1", "kind": "Service", "spec": {"to": {"name": "shop"}}}), &[]),
-        ] {
-            assert_eq!(services_of(&entry), expected.iter().map(|&name| name.to_owned()).collect());
-        }
     }
 }
