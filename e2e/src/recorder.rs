@@ -12,9 +12,9 @@ use crate::answer::{Answer, Connection, Tier};
 use crate::http::{Sender, connect, send};
 use crate::judge;
 
-/// The least requests a second that a recording must have to prove anything: half of what is sent on a machine that keeps
-/// up.
-const LEAST_RATE: f64 = 50.0;
+/// The least requests a second that a recording must have to prove anything: a third of what is sent on a machine that
+/// keeps up.
+const LEAST_RATE: f64 = 33.0;
 
 /// Of each worker, so that it may wait 200 ms for an answer.
 const EVERY: Duration = Duration::from_millis(200);

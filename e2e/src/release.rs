@@ -100,8 +100,8 @@ impl<'a> Release<'a> {
         self.shape = Shape::Standby(applications.iter().map(|&name| name.to_owned()).collect());
     }
 
-    /// Installs a front Service before each of the applications of these names; their Ingresses name it, the admins' does
-    /// not.
+    /// Installs a front Service before each of the applications of these names; their entries name it, the second's an
+    /// HTTPRoute and the others' Ingresses; the admins' does not.
     pub(crate) async fn in_front(
         scene: &'a Scene,
         part: &str,
@@ -110,8 +110,10 @@ impl<'a> Release<'a> {
         values: &[&str],
     ) -> Result<Release<'a>> {
         let release = Self::prepare_front(scene, part, helm, applications).await?;
-        for (name, host) in applications.iter().zip(&release.user_hosts) {
-            release.apply_ingress(name, host, &format!("{name}-front")).await?;
+        for (number, (name, host)) in applications.iter().zip(&release.user_hosts).enumerate() {
+            let manifest = if number == 1 { "httproute" } else { "ingress" };
+            let front = format!("{name}-front");
+            release.apply(manifest, &[("NAME", name), ("HOST", host), ("SERVICE", &front), ("PORT", "8080")]).await?;
         }
         let admins = [("HOST", release.admin_host.as_str()), ("SERVICE", applications[0])];
         release.apply("admin-ingress", &admins).await?;

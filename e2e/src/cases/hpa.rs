@@ -13,10 +13,10 @@ const MOST: i64 = 4;
 
 /// Our server needs some 30 µs of CPU a request: with a request this small, a load that the machine hardly feels is
 /// far above the HPA's target, and would be for many more pods than it may have.
-const VALUES: [&str; 2] = ["user.resources.requests.cpu=5m", "hpa.maxReplicas=4"];
+const VALUES: [&str; 2] = ["user.resources.requests.cpu=3m", "hpa.maxReplicas=4"];
 
 /// More of 100 requests a second each, beside the one that is judged.
-const LOAD: usize = 5;
+const LOAD: usize = 2;
 
 pub(crate) async fn run(scene: &Scene) -> Result<()> {
     let release = Release::install(scene, "hpa", Helm::V4, &VALUES).await?;

@@ -15,7 +15,7 @@ use crate::scene::{Scene, Switches};
 const COUNTS: [usize; 3] = [2, 10, 50];
 
 /// So little that the nodes hold them all.
-const SMALL: [&str; 4] = ["requests.cpu=1m", "requests.memory=8Mi", "limits.memory=32Mi", "limits.cpu=null"];
+const SMALL: [&str; 3] = ["requests.cpu=1m", "requests.memory=8Mi", "limits.memory=32Mi"];
 
 pub(crate) async fn run(scene: &Scene) -> Result<()> {
     tiers(scene).await.context("user pods")?;
