@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use kubectl_maintenance::cli::{Cli, MISUSE, What};
 use kubectl_maintenance::interrupt;
 use kubectl_maintenance::kubectl::Processes;
-use kubectl_maintenance::output::{Output, WRONG};
+use kubectl_maintenance::output::Output;
 use kubectl_maintenance::run::run;
 use kubectl_maintenance::session::{Machine, Session};
 
@@ -31,7 +31,7 @@ fn main() -> ExitCode {
     match start(cli, &output) {
         Ok(status) => status.into(),
         Err(error) => {
-            output.message(&format!("{WRONG}error:{WRONG:#} {error:#}"));
+            output.error(&format!("{error:#}"));
             ExitCode::FAILURE
         }
     }

@@ -89,7 +89,7 @@ impl Output {
             return;
         }
         let mut messages = self.messages();
-        let line = format!("{release}: {how_far}");
+        let line = plain(&format!("{release}: {how_far}"));
         if messages.last == line {
             return;
         }
@@ -109,11 +109,20 @@ impl Output {
 
     /// What people should know, `--quiet` or not.
     pub fn note(&self, note: &str) {
-        self.message(&format!("{NOTE}note:{NOTE:#} {note}"));
+        self.say(&format!("{NOTE}note:{NOTE:#} {}", plain(note)));
+    }
+
+    /// Why a command failed.
+    pub fn error(&self, error: &str) {
+        self.say(&format!("{WRONG}error:{WRONG:#} {}", plain(error)));
     }
 
     /// A message.
     pub fn message(&self, line: &str) {
+        self.say(&plain(line));
+    }
+
+    fn say(&self, line: &str) {
         self.close();
         let mut messages = self.messages();
         let _ = writeln!(messages.to, "{line}");
@@ -145,6 +154,12 @@ impl fmt::Debug for Output {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Output").field("quiet", &self.quiet).field("verbose", &self.verbose).finish_non_exhaustive()
     }
+}
+
+/// Text of others on a terminal of ours: in one line, and without codes that the terminal would obey.
+#[must_use]
+pub fn plain(text: &str) -> String {
+    text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
 }
 
 #[cfg(test)]

@@ -1,13 +1,17 @@
 //! One command from its arguments to its exit status.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use crate::cli::{MISUSE, What};
 use crate::failure::{Interrupted, Misuse};
 use crate::interrupt::INTERRUPTED;
-use crate::output::WRONG;
 use crate::session::Session;
 use crate::{off, on, status};
+
+/// How long a signal may take to be seen.
+const SIGNAL: Duration = Duration::from_millis(100);
 
 /// Runs a command, and says why where it fails. Its exit status.
 #[must_use]
@@ -17,6 +21,10 @@ pub fn run(session: &Session<'_>, command: &What, now: Timestamp) -> u8 {
         What::On(on) => on::run(session, on, now),
         What::Off(off) => off::run(session, off),
     };
+    if outcome.is_err() {
+        // Ctrl-C reaches kubectl, too, and that it has ended may be seen before the signal is.
+        session.pause(SIGNAL);
+    }
     let outcome = match outcome {
         // Whatever failed then did so because of it.
         Err(error) if session.stopped() && !error.is::<Interrupted>() => Err(Interrupted(format!("{error:#}")).into()),
@@ -27,7 +35,7 @@ pub fn run(session: &Session<'_>, command: &What, now: Timestamp) -> u8 {
         Ok(true) => 0,
         Ok(false) => 1,
         Err(error) => {
-            session.output.message(&format!("{WRONG}error:{WRONG:#} {error:#}"));
+            session.output.error(&format!("{error:#}"));
             match () {
                 () if error.is::<Misuse>() => MISUSE,
                 () if error.is::<Interrupted>() => INTERRUPTED,

@@ -12,7 +12,7 @@ use crate::doors::find::{At, find};
 use crate::entries::{Entries, Other};
 use crate::failure::Misuse;
 use crate::object::query;
-use crate::output::{GOOD, NOTE, WRONG};
+use crate::output::{GOOD, NOTE, WRONG, plain};
 use crate::owners::owner;
 use crate::pods::{Pod, Told, ask, list_pods};
 use crate::release::{self, Kind, Mode, Release};
@@ -68,10 +68,10 @@ pub fn run(session: &Session<'_>, status: &Status) -> Result<bool> {
             for found in &found {
                 session.output.result(&format!("\n{} in {}", found.release.name, found.release.namespace));
                 for line in &found.lines {
-                    session.output.result(&format!("  {line}"));
+                    session.output.result(&format!("  {}", plain(line)));
                 }
                 for wrong in &found.wrong {
-                    session.output.result(&format!("  {WRONG}WRONG:{WRONG:#} {wrong}"));
+                    session.output.result(&format!("  {WRONG}WRONG:{WRONG:#} {}", plain(wrong)));
                 }
             }
         }
@@ -85,7 +85,7 @@ fn table(session: &Session<'_>, found: &[Found]) {
     let mut rows = vec![head];
     rows.extend(found.iter().map(|found| {
         let release = &found.release;
-        let text = |field: &str| found.json[field].as_str().unwrap_or("-").to_owned();
+        let text = |field: &str| plain(found.json[field].as_str().unwrap_or("-"));
         [
             release.namespace.clone(),
             release.name.clone(),

@@ -34,6 +34,13 @@ fn who_since_when_why_and_until_when() {
 }
 
 #[test]
+fn what_others_wrote_does_not_reach_the_terminal_as_codes() {
+    let cluster = Cluster::tiers();
+    cluster.run(&["on", "--reason", "new\u{1b}[2J\ndatabase"]).ended(0, &[]);
+    cluster.run(&["status"]).ended(0, &["  new [2J database\n"]);
+}
+
+#[test]
 fn it_needs_no_right_to_change_anything() {
     let cluster = Cluster::standby();
     cluster.run(&["status"]).ended(0, &[]);
