@@ -156,12 +156,6 @@ impl Release {
         }
     }
 
-    /// A setting of its ConfigMap, where it is there.
-    #[must_use]
-    pub fn setting(&self, name: &str) -> Option<&str> {
-        self.config.pointer("/data")?.get(name)?.as_str()
-    }
-
     /// The Services that lead to what is switched, among all of its namespace.
     #[must_use]
     pub fn services(&self, all: &[Value], pods: &[Pod]) -> BTreeSet<String> {
