@@ -9,7 +9,6 @@ admins=http://localhost:8090/admin
 h() { helm --kubeconfig "$KUBECONFIG" --kube-context "$context" --namespace "$namespace" "$@"; }
 
 is_installed() { h status "$release" >/dev/null 2>&1; }
-need_release() { is_installed || die "the release $release is not there: make kind-up"; }
 
 # install_release: with the names of docs/maintenance-demo.md, behind the node ports of kind-cluster.yaml.
 install_release() {
@@ -30,9 +29,14 @@ install_release() {
 plugin() {
   local arguments=("$1" --context "$context" -n "${NAMESPACE:-$namespace}")
   command -v cargo >/dev/null || die "building the plugin needs Rust: https://rustup.rs/. scripts/enable-maintenance.sh and disable-maintenance.sh need kubectl alone"
-  cargo build --quiet --locked --release --package kubectl-maintenance || die "the plugin could not be built"
-  if [ -n "${NAMESPACE:-}${RELEASE:-}" ]; then arguments+=(${RELEASE:+"$RELEASE"}); else arguments+=("$release" --url "$users"); fi
-  exec "${CARGO_TARGET_DIR:-target}/release/kubectl-maintenance" "${arguments[@]}"
+  cargo build --quiet --locked --package kubectl-maintenance || die "the plugin could not be built"
+  if [ -n "${NAMESPACE:-}${RELEASE:-}" ]; then
+    arguments+=(${RELEASE:+"$RELEASE"})
+  else
+    is_installed || die "the release $release is not there: make kind-up"
+    arguments+=("$release" --url "$users")
+  fi
+  exec "${CARGO_TARGET_DIR:-target}/debug/kubectl-maintenance" "${arguments[@]}"
 }
 
 tell() {

@@ -6,6 +6,7 @@
 //! - `E2E_KUBECONFIG`, which is required: the cluster;
 //! - `E2E_IMAGE`: an image that the cluster has loaded, by default `ghcr.io/maintenance-mode/maintenance-mode:dev`;
 //! - `E2E_APPLICATION_IMAGE`: that of `e2e/application`, loaded too, by default `ghcr.io/maintenance-mode/e2e-application:dev`;
+//! - `E2E_OAUTH2_PROXY_IMAGE`: that of oauth2-proxy, by default its own, which the cluster then pulls;
 //! - `E2E_INGRESS`, else `CLUSTER_INGRESS`: the URL of the Ingress controller;
 //! - `HELM3`, `HELM4`: the two helms, else `helm3` and `helm` from PATH;
 //! - `ARGOCD_SERVER`, with whatever else `argocd` needs: the Argo CD of that cluster, whose repo-server can read this

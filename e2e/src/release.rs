@@ -379,7 +379,9 @@ impl<'a> Release<'a> {
     pub(crate) async fn await_pods(&self, mode: Mode, limit: Duration) -> Result<()> {
         wait_for(&format!("every user pod to be in mode {}", mode.word()), limit, async || {
             for pod in self.pod_names().await? {
-                if (self.metric(&pod, "maintenance_mode").await? > 0.5) != (mode == Mode::Maintenance) {
+                // A pod that has just begun cannot be asked yet: it has no address.
+                let Ok(figure) = self.metric(&pod, "maintenance_mode").await else { return Ok(None) };
+                if (figure > 0.5) != (mode == Mode::Maintenance) {
                     return Ok(None);
                 }
             }

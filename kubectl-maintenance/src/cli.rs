@@ -16,6 +16,7 @@ pub const MISUSE: u8 = 64;
 /// The exit status is 0 where all is as it should be, 1 where it is not, 64 for misuse, and 130 after Ctrl-C.
 #[derive(Debug, Parser)]
 #[command(name = "kubectl-maintenance", bin_name = "kubectl maintenance", version, max_term_width = 100)]
+#[command(after_help = "kubectl's other global flags, which `kubectl options` lists, are passed on to it as well.")]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -161,7 +162,7 @@ pub enum Format {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PassedOn(pub Vec<String>);
 
-/// Those with a value. The first ones are in the short help.
+/// Those with a value. Those that people use most are shown in the help.
 const WITH_VALUE: [(&str, &str, &str); 23] = [
     ("context", "NAME", "The context of the kubeconfig"),
     ("kubeconfig", "FILE", "The kubeconfig"),
@@ -199,11 +200,11 @@ impl Args for PassedOn {
         let with_value = WITH_VALUE.iter().map(|(name, value, help)| {
             let flag = Arg::new(name).long(name).value_name(value).help(help).action(ArgAction::Append);
             let flag = if *name == "server" { flag.short('s') } else { flag };
-            flag.hide_short_help(help.is_empty())
+            flag.hide(help.is_empty())
         });
         let on_or_off = ON_OR_OFF.iter().map(|name| {
             let flag = Arg::new(name).long(name).value_name("BOOL").action(ArgAction::Append);
-            flag.num_args(0..=1).require_equals(true).default_missing_value("true").hide_short_help(true)
+            flag.num_args(0..=1).require_equals(true).default_missing_value("true").hide(true)
         });
         command
             .args(with_value.chain(on_or_off).map(|flag| flag.global(true).help_heading("Flags of kubectl, passed on")))

@@ -5,7 +5,7 @@
 //! | module | what it says |
 //! | --- | --- |
 //! | [`cli`] | the command line |
-//! | [`on`], [`off`], [`status`] | the commands |
+//! | [`run`], [`on`], [`off`], [`status`] | the commands |
 //! | [`release`] | the releases of a namespace, and what each of them switches |
 //! | [`config`], [`service`] | what each kind of switch changes |
 //! | [`settings`], [`stamp`] | what it writes beside the mode: what the page says; who switched, when and why |
@@ -47,6 +47,7 @@ pub mod proxy;
 pub mod read;
 pub mod release;
 pub mod report;
+pub mod run;
 pub mod service;
 pub mod session;
 pub mod settings;

@@ -1,7 +1,7 @@
 //! `kubectl maintenance on`.
 
 use anyhow::{Result, bail};
-use jiff::{SignedDuration, Timestamp, Unit};
+use jiff::{SignedDuration, Timestamp};
 
 use crate::cli::On;
 use crate::entries::Entries;
@@ -67,8 +67,9 @@ fn planned_end(on: &On, now: Timestamp) -> Result<Option<Timestamp>> {
     }
 }
 
+/// Without fractions, as the server reads and shows it.
 fn seconds(time: Timestamp) -> Timestamp {
-    time.round(Unit::Second).unwrap_or(time)
+    Timestamp::from_second(time.as_second()).unwrap_or(time)
 }
 
 /// Before users get the page: whether there is a pod that shows it.

@@ -133,6 +133,10 @@ mod tests {
         json!({"manager": manager, "operation": operation, "fieldsType": "FieldsV1", "fieldsV1": fields})
     }
 
+    fn writer(manager: &str, applies: bool) -> Writer {
+        Writer { manager: manager.to_owned(), applies }
+    }
+
     #[test]
     fn an_object_is_known_by_the_marks_of_its_owner() {
         let argo = || Some(Owner::ArgoCd("shop".to_owned()));
@@ -171,16 +175,16 @@ mod tests {
     fn what_people_wrote_is_rendered_by_nobody() {
         let mode = json!({"f:data": {"f:MAINTENANCE_MODE": {}}});
         let other = json!({"f:data": {"f:RETRY_AFTER": {}}});
-        let by = |manager: &str, operation: &str| Some((manager.to_owned(), operation.to_owned()));
+        let by = |manager: &str, applies: bool| Some(writer(manager, applies));
         for (managers, expected) in [
             (vec![], None),
             (vec![wrote("helm", "Apply", &other)], None),
             (vec![wrote("kubectl-patch", "Update", &mode)], None),
             (vec![wrote("oc", "Update", &mode)], None),
             (vec![wrote(MANAGER, "Update", &mode)], None),
-            (vec![wrote("helm", "Update", &mode)], by("helm", "Update")),
-            (vec![wrote("kubectl-patch", "Update", &mode), wrote("helm", "Apply", &mode)], by("helm", "Apply")),
-            (vec![wrote("argocd-controller", "Apply", &mode)], by("argocd-controller", "Apply")),
+            (vec![wrote("helm", "Update", &mode)], by("helm", false)),
+            (vec![wrote("kubectl-patch", "Update", &mode), wrote("helm", "Apply", &mode)], by("helm", true)),
+            (vec![wrote("argocd-controller", "Apply", &mode)], by("argocd-controller", true)),
         ] {
             let object = json!({"metadata": {"managedFields": managers}});
             assert_eq!(renders(&object, &["data", "MAINTENANCE_MODE"]), expected, "{object}");
@@ -195,7 +199,7 @@ mod tests {
             "annotations": {"maintenance-mode.github.io/restore-meta": kept},
             "managedFields": [wrote(MANAGER, "Update", &selector)],
         }});
-        assert_eq!(renders(&object, &["spec", "selector"]), Some(("helm".to_owned(), "Apply".to_owned())));
+        assert_eq!(renders(&object, &["spec", "selector"]), Some(writer("helm", true)));
         assert_eq!(renders(&object, &["data", "MAINTENANCE_MODE"]), None);
     }
 
@@ -206,7 +210,7 @@ mod tests {
             "annotations": {"kubectl.kubernetes.io/last-applied-configuration": applied},
             "managedFields": [wrote("kubectl-client-side-apply", "Update", &json!({"f:data": {"f:MAINTENANCE_MODE": {}}}))],
         }});
-        let expected = Some(("kubectl apply".to_owned(), "Update".to_owned()));
+        let expected = Some(writer("kubectl apply", false));
         assert_eq!(renders(&object, &["data", "MAINTENANCE_MODE"]), expected);
         assert_eq!(renders(&object, &["data", "MAINTENANCE_UNTIL"]), None);
     }
@@ -224,13 +228,13 @@ mod tests {
 
     #[test]
     fn the_next_helm_upgrade_is_foretold() {
-        let says = |rendered: Option<&str>| {
-            let rendered = rendered.map(|operation| ("helm".to_owned(), operation.to_owned()));
-            Owner::Helm("web".to_owned()).next_upgrade("spec.selector", rendered.as_ref(), Mode::Maintenance).unwrap()
+        let says = |applies: Option<bool>| {
+            let writer = applies.map(|applies| writer("helm", applies));
+            Owner::Helm("web".to_owned()).next_upgrade("spec.selector", writer.as_ref(), Mode::Maintenance).unwrap()
         };
         assert!(says(None).contains("leaves spec.selector as it is"));
-        assert!(says(Some("Update")).contains("give it maintenance.enabled=true"));
-        assert!(says(Some("Apply")).contains("conflict at spec.selector"));
+        assert!(says(Some(false)).contains("give it maintenance.enabled=true"));
+        assert!(says(Some(true)).contains("conflict at spec.selector"));
         assert_eq!(Owner::ArgoCd("shop".to_owned()).next_upgrade("spec.selector", None, Mode::Maintenance), None);
     }
 }

@@ -131,9 +131,11 @@ impl Address {
     /// Where it is to listen.
     #[cfg(unix)]
     fn prepare() -> Result<(Vec<String>, Self)> {
-        // A folder that nobody else may enter: tempfile makes it with mode 0700.
+        use std::os::unix::fs::PermissionsExt as _;
+        // A folder that nobody else may enter: whoever reaches the socket has the operator's rights to read.
         let folder = tempfile::Builder::new()
             .prefix("kubectl-maintenance-")
+            .permissions(std::fs::Permissions::from_mode(0o700))
             .tempdir()
             .context("no folder can be made for kubectl proxy")?;
         let socket = folder.keep().join("proxy");

@@ -1,4 +1,4 @@
-//! What every command works with: the cluster, who is told, and whether to stop.
+//! What every command works with: the cluster, who is told, whether to stop, and the time.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -16,6 +16,30 @@ pub struct Session<'s> {
     pub output: &'s Output,
     /// Set by Ctrl-C.
     pub stop: &'s AtomicBool,
+    /// The time; in tests it passes by itself.
+    pub clock: &'s dyn Clock,
+}
+
+/// The time.
+pub trait Clock {
+    /// Now.
+    fn now(&self) -> Instant;
+    /// Waits.
+    fn sleep(&self, time: Duration);
+}
+
+/// The machine's.
+#[derive(Clone, Copy, Debug)]
+pub struct Machine;
+
+impl Clock for Machine {
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
+
+    fn sleep(&self, time: Duration) {
+        thread::sleep(time);
+    }
 }
 
 // === impl Session ===
@@ -29,9 +53,9 @@ impl Session<'_> {
 
     /// Waits, but not longer than until Ctrl-C.
     pub fn pause(&self, time: Duration) {
-        let end = Instant::now() + time;
-        while !self.stopped() && Instant::now() < end {
-            thread::sleep(Duration::from_millis(20).min(time));
+        let end = self.clock.now() + time;
+        while !self.stopped() && self.clock.now() < end {
+            self.clock.sleep(Duration::from_millis(20).min(time));
         }
     }
 }

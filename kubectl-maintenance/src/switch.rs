@@ -1,7 +1,7 @@
 //! What `on` and `off` share: which releases, and then check, change, wait, and tell.
 
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
@@ -19,6 +19,9 @@ use crate::report::{Asked, Report, Switched};
 use crate::session::Session;
 use crate::wait::{self, Waited};
 use crate::{preflight, settings, stamp, undo, who};
+
+/// Where no front door can tell that proxies have followed the endpoints, they are given this time; they take a tenth.
+const PROXIES_FOLLOW: Duration = Duration::from_secs(1);
 
 /// What is to happen to one release.
 pub struct Plan {
@@ -117,6 +120,9 @@ impl Plan {
             entries,
             doors,
         };
+        for (kinds, why) in &plan.entries.unseen {
+            plan.notes.push(format!("{kinds} may not be listed, so front doors may be missing: {why}"));
+        }
         for change in &plan.changes {
             let notes = others_write(session, switch.force, change, mode)?;
             plan.notes.extend(notes);
@@ -181,7 +187,7 @@ pub fn carry_out(session: &Session<'_>, switch: &cli::Switch, mode: Mode, by: &s
         }
         return Ok(true);
     }
-    let started = Instant::now();
+    let started = session.clock.now();
     let objects = undo::make(session, &changes)?;
     if mode == Mode::Normal {
         for (change, now) in changes.iter().zip(objects) {
@@ -192,17 +198,25 @@ pub fn carry_out(session: &Session<'_>, switch: &cli::Switch, mode: Mode, by: &s
     }
     let mut interrupted = Vec::new();
     for plan in plans {
-        let switched =
-            if switch.wait { await_in_force(session, switch, mode, plan, started)? } else { Switched::default() };
+        let switched = match switch.wait {
+            false => Switched::default(),
+            true => await_in_force(session, switch, mode, plan, started).unwrap_or_else(|why| Switched {
+                waited: true,
+                problem: Some(format!("is changed to {mode}, and whether that is in force cannot be told: {why:#}")),
+                ..Switched::default()
+            }),
+        };
         let name = &plan.release.name;
         match &switched.problem {
+            // What was interrupted is told at the end.
+            Some(_) if session.stopped() => {}
             Some(problem) => session.output.message(&format!("{name}: {problem}")),
             None if switch.wait => {
                 let unchecked = if switched.checked() { "" } else { "; no front door was checked" };
                 if switch.output == Format::Table {
                     session.output.result(&format!(
                         "{name}: {mode} is in force after {:.1} s{unchecked}",
-                        started.elapsed().as_secs_f64()
+                        (session.clock.now() - started).as_secs_f64()
                     ));
                 }
             }
@@ -215,19 +229,17 @@ pub fn carry_out(session: &Session<'_>, switch: &cli::Switch, mode: Mode, by: &s
             }
         }
         if session.stopped() {
-            interrupted.push(format!(
-                "{name} is changed to {mode}; nothing is put back. {}",
-                switched.problem.clone().unwrap_or_default()
-            ));
+            let how_far = switched.problem.as_deref().unwrap_or("it is in force");
+            interrupted.push(format!("{name} is changed to {mode}, and nothing is put back: {how_far}"));
         }
         report.add(plan, switched);
     }
-    report.seconds = started.elapsed().as_secs_f64();
+    report.seconds = (session.clock.now() - started).as_secs_f64();
     if switch.output == Format::Json {
         session.output.result(&report.json());
     }
     if session.stopped() {
-        return Err(Interrupted(interrupted.join("; ").trim().to_owned()).into());
+        return Err(Interrupted(interrupted.join("; ")).into());
     }
     Ok(report.good())
 }
@@ -304,15 +316,19 @@ fn await_in_force(
         }
     }
     switched.doors = ask_doors(session, switch, plan, deadline);
+    if session.stopped() {
+        switched.problem = Some("its front doors were not asked to the end".to_owned());
+        return Ok(switched);
+    }
+    if !switched.checked() && plan.release.kind == Kind::Service {
+        session.pause(PROXIES_FOLLOW);
+    }
     let bad = switched.doors.iter().find_map(|door| match &door.verdict {
         Verdict::Bad(why) => Some(why.clone()),
         _ => None,
     });
     if let Some(why) = bad {
-        switched.problem = Some(format!(
-            "{objects} is in mode {mode}, but a front door does not follow within {} s: {why}",
-            switch.timeout.as_secs()
-        ));
+        switched.problem = Some(format!("{objects} is in mode {mode}, but a front door does not show it: {why}"));
     }
     Ok(switched)
 }

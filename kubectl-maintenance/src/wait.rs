@@ -38,7 +38,7 @@ pub enum Waited {
 /// # Errors
 /// Where the pods may not be asked.
 pub fn pods(session: &Session<'_>, release: &Release, wanted: &Wanted, deadline: Instant) -> Result<Waited> {
-    let started = Instant::now();
+    let started = session.clock.now();
     let what = match release.kind {
         Kind::Config => "user pods",
         Kind::Service => "page pods",
@@ -56,7 +56,7 @@ pub fn pods(session: &Session<'_>, release: &Release, wanted: &Wanted, deadline:
             bail!("the {what} of release {} cannot be asked: {why}", release.name);
         }
         if let Err(why) = look {
-            if Instant::now() >= deadline {
+            if session.clock.now() >= deadline {
                 return Ok(Waited::Not(format!("{why:#}")));
             }
             // What is there cannot be told, so nothing is settled.
@@ -79,18 +79,18 @@ pub fn pods(session: &Session<'_>, release: &Release, wanted: &Wanted, deadline:
             return Ok(Waited::InForce);
         }
         before = pods.open.is_empty().then(|| pods.names.clone());
-        if Instant::now() >= deadline {
+        if session.clock.now() >= deadline {
             return Ok(Waited::Not(pods.missing(what, wanted)));
         }
         let due = annotated.map_or(started + SEEN, |annotated| annotated + AGAIN);
-        if !pods.open.is_empty() && Instant::now() >= due {
+        if !pods.open.is_empty() && session.clock.now() >= due {
             if let Some(why) = make_kubelets_look(session, release, &pods.open)? {
                 if !slow {
                     session.output.note(&format!("the {what} cannot be annotated, so their kubelets look in their own time, which takes up to 90 s: {why}"));
                 }
                 slow = true;
             }
-            annotated = Some(Instant::now());
+            annotated = Some(session.clock.now());
         }
         session.pause(PAUSE);
     }
@@ -130,7 +130,7 @@ impl Pods {
             }
             if wanted.met_by(&told) {
                 self.settled.insert(pod.name.clone());
-            } else if told.mode.is_none() && !pod.ready && started.elapsed() >= STARTS {
+            } else if told.mode.is_none() && !pod.ready && session.clock.now() >= started + STARTS {
                 if self.unready.insert(pod.name.clone()) {
                     session.output.note(&format!(
                         "pod/{} is not Ready and does not answer, so it gets no requests: not waited for",
@@ -146,6 +146,9 @@ impl Pods {
 
     /// Which pods are awaited.
     fn missing(&self, what: &str, wanted: &Wanted) -> String {
+        if self.open.is_empty() {
+            return format!("which {what} have read the change cannot be told");
+        }
         let open = self.open.iter().map(|(name, told)| match told.mode {
             None => format!("{name} (no answer)"),
             Some(mode) if wanted.mode.is_some_and(|wanted| wanted != mode) => format!("{name} ({mode})"),
@@ -207,7 +210,7 @@ pub fn endpoints(
         match () {
             () if missing.is_empty() => return Ok(Waited::InForce),
             () if session.stopped() => return Ok(Waited::Interrupted(missing.join("; "))),
-            () if Instant::now() >= deadline => return Ok(Waited::Not(missing.join("; "))),
+            () if session.clock.now() >= deadline => return Ok(Waited::Not(missing.join("; "))),
             () => session.pause(PAUSE / 4),
         }
     }

@@ -158,6 +158,9 @@ async fn patched(app: &App<'_>) -> Result<()> {
     })
     .await
     .context(forced)?;
+    // Pods may have read what --force wrote.
+    release.refresh().await?;
+    release.await_pods(Mode::Normal, PATCH).await?;
     app.synced(Mode::Normal).await?;
     release
         .scene

@@ -19,7 +19,7 @@ const KNOWN: &str = "Basic Ym9zczpvcGVuLXNlc2FtZQ==";
 
 pub(crate) async fn run(scene: &Scene) -> Result<()> {
     let image =
-        env::var("E2E_OAUTH2_PROXY_IMAGE").unwrap_or_else(|_| "ghcr.io/maintenance-mode/oauth2-proxy:dev".to_owned());
+        env::var("E2E_OAUTH2_PROXY_IMAGE").unwrap_or_else(|_| "quay.io/oauth2-proxy/oauth2-proxy:v7.15.6".to_owned());
     let release = Release::prepare(scene, "", Helm::V4).await?;
     release.apply("oauth2-proxy-secret", &[]).await?;
     let values = scene.cluster.manifest("oauth2-proxy-values", &[("IMAGE", &image), ("HOST", &release.admin_host)])?;

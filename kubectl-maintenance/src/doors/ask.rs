@@ -83,10 +83,14 @@ async fn unless_stopped(question: &Question<'_>, stop: &AtomicBool, asking: impl
 }
 
 fn run(asking: impl Future<Output = Verdict>) -> Verdict {
-    match Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime.block_on(asking),
-        Err(error) => Verdict::Bad(format!("nothing can be asked: {error}")),
-    }
+    let runtime = match Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return Verdict::Bad(format!("nothing can be asked: {error}")),
+    };
+    let verdict = runtime.block_on(asking);
+    // A name that takes long to resolve is not waited for.
+    runtime.shutdown_background();
+    verdict
 }
 
 struct Asker<'a> {
@@ -201,6 +205,9 @@ impl<'a> Asker<'a> {
                 format!("{sentence}, which leads to {location}: --url names the address where users end up")
             }
             _ if answer.is_foreign_503() => format!("{sentence}: that is a cache's, or a platform's own page"),
+            _ if matches!(answer.status, 502 | 504) => {
+                format!("{sentence} ({}): a router gets no answer behind it", answer.traces)
+            }
             (Expect::NoError, _) => sentence,
             _ => format!("{sentence} ({}): is there a cache before it, or does it lead elsewhere?", answer.traces),
         }
@@ -221,16 +228,6 @@ impl Expect {
             Self::Application => !answer.marker && !matches!(answer.status, 502..=504),
             Self::NoError => answer.status < 500,
         }
-    }
-}
-
-impl Answer {
-    fn is_foreign_503(&self) -> bool {
-        self.status == 503 && !self.marker
-    }
-
-    fn redirect(&self) -> Option<&str> {
-        self.location.as_deref().filter(|_| matches!(self.status, 301 | 302 | 303 | 307 | 308))
     }
 }
 
@@ -388,6 +385,15 @@ mod tests {
         let (verdict, told) = until_good(&question(&server.url("http", "/"), Expect::Page), SHORT);
         is_bad(&verdict, &["answers 200 (Age: 30): is there a cache before it, or does it lead elsewhere?"]);
         assert_eq!(told, Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_router_without_anything_behind_it_is_bad() {
+        for (expect, status) in [(Expect::Page, 502), (Expect::Application, 504)] {
+            let server = Server::plain(move |_, _| head(status, "Server: envoy\r\n"));
+            let verdict = once(&question(&server.url("http", "/"), expect));
+            is_bad(&verdict, &[&format!("answers {status} (Server: envoy): a router gets no answer behind it")]);
+        }
     }
 
     #[test]
@@ -602,9 +608,19 @@ mod tests {
 
     #[test]
     fn no_proxy_is_asked_for_what_it_is_not_for() {
+        let proxy = proxy(0, |_| page());
+        let verdict = by_proxy(&question("http://door.invalid/", Expect::Page), proxy.port, "10.0.0.0/8, .invalid");
+        assert!(matches!(verdict, Verdict::Unchecked(_)), "{verdict:?}");
+        assert_eq!(proxy.seen(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn no_proxy_is_asked_for_this_machine() {
         let server = Server::plain(|_, _| page());
         let proxy = proxy(0, |_| head(200, ""));
-        is_good(&by_proxy(&question(&server.url("http", "/"), Expect::Page), proxy.port, "127.0.0.0/8"));
+        for url in [server.url("http", "/"), format!("http://localhost:{}/", server.port)] {
+            is_good(&by_proxy(&question(&url, Expect::Page), proxy.port, ""));
+        }
         assert_eq!(proxy.seen(), Vec::<String>::new());
     }
 

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt::{self, Display, Formatter};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,7 +34,7 @@ pub(super) struct Answer {
     pub(super) status: u16,
     /// Whether it has our marker, `Maintenance-Mode: on`.
     pub(super) marker: bool,
-    pub(super) location: Option<String>,
+    location: Option<String>,
     /// Server, Via and Age, by which a cache or a platform is known.
     pub(super) traces: String,
 }
@@ -51,6 +52,16 @@ impl Answer {
             location: value(LOCATION.as_str()),
             traces: if traces.is_empty() { "no Server, Via or Age".into() } else { traces.join(", ") },
         }
+    }
+
+    /// Whether it is a 503, and not ours.
+    pub(super) fn is_foreign_503(&self) -> bool {
+        self.status == 503 && !self.marker
+    }
+
+    /// Where it redirects to.
+    pub(super) fn redirect(&self) -> Option<&str> {
+        self.location.as_deref().filter(|_| matches!(self.status, 301 | 302 | 303 | 307 | 308))
     }
 }
 
@@ -99,7 +110,7 @@ impl Client {
         let own = url.authority().map_or("", |authority| authority.as_str());
         let host = host.unwrap_or(own);
         let https = url.scheme_str() == Some("https");
-        let proxy = self.proxies.intercept(url);
+        let proxy = self.proxies.intercept(url).filter(|_| !is_loopback(url));
         // A proxy takes the host from the URL, unless it only passes bytes on.
         let tunnel = https || host != own;
 
@@ -179,6 +190,12 @@ async fn exchange(stream: Box<dyn Stream>, request: Request<Empty<Bytes>>) -> Re
     tokio::spawn(connection);
     let answer = sender.send_request(request).await?;
     Ok(Answer::new(answer.status().as_u16(), answer.headers()))
+}
+
+/// Whether a URL is this machine's own, such as a port-forward: no proxy gets there.
+fn is_loopback(url: &Uri) -> bool {
+    let host = url.host().unwrap_or_default().trim_matches(['[', ']']);
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}

@@ -1,0 +1,133 @@
+//! What belongs to Helm, Argo CD or Flux.
+
+use serde_json::json;
+
+use crate::cluster::Cluster;
+
+const CONFIG: &str = "configmaps/app-config";
+
+#[test]
+fn helm_and_what_the_next_upgrade_does() {
+    let cluster = Cluster::tiers();
+    cluster.edit(CONFIG, "/metadata/annotations", json!({"meta.helm.sh/release-name": "web"}));
+    let said = cluster.run(&["on", "--wait=false"]);
+    said.ended(0, &["note: web: the next helm upgrade of web leaves data.MAINTENANCE_MODE of configmap/app-config as it is, while maintenance.enabled is unset"]);
+    cluster.run(&["off", "--wait=false"]).ended(0, &[]);
+    let fields = json!({"f:data": {"f:MAINTENANCE_MODE": {}}});
+    cluster.written(CONFIG, "helm", "Update", &fields);
+    let said = cluster.run(&["on", "--wait=false"]);
+    said.ended(0, &["the next helm upgrade of web sets data.MAINTENANCE_MODE of configmap/app-config as its values say: give it maintenance.enabled=true"]);
+    // What on took is given back, so there is nothing to say.
+    cluster.run(&["off", "--wait=false"]).not("helm upgrade");
+    cluster.written(CONFIG, "helm", "Apply", &fields);
+    let said = cluster.run(&["on", "--wait=false"]);
+    said.ended(0, &["(by Helm 4) stops with a conflict at data.MAINTENANCE_MODE of configmap/app-config, unless its values say maintenance.enabled=true too"]);
+}
+
+#[test]
+fn argo_cd_keeps_a_patch_of_what_it_does_not_render() {
+    let cluster = Cluster::tiers();
+    cluster.edit(
+        CONFIG,
+        "/metadata/annotations",
+        json!({"argocd.argoproj.io/tracking-id": "shop:v1/ConfigMap:shop/app-config"}),
+    );
+    cluster.run(&["on"]).ended(0, &["maintenance is in force after"]);
+}
+
+#[test]
+fn argo_cd_takes_back_what_it_renders() {
+    let cluster = Cluster::tiers();
+    cluster.edit(
+        CONFIG,
+        "/metadata/annotations",
+        json!({"argocd.argoproj.io/tracking-id": "front:v1/ConfigMap:shop/app-config"}),
+    );
+    cluster.written(CONFIG, "argocd-controller", "Update", &json!({"f:data": {"f:MAINTENANCE_MODE": {}}}));
+    let said = cluster.run(&["on"]);
+    said.ended(1, &[
+        "configmap/app-config is written by Argo CD (front), which renders data.MAINTENANCE_MODE; self-heal takes this change back",
+        "argocd app set front -p maintenance.enabled=true",
+        "Nothing has changed; --force goes on all the same",
+    ]);
+    assert_eq!(cluster.changes(), [[""; 0]; 0]);
+    cluster
+        .run(&["on", "--force"])
+        .ended(0, &["forced: configmap/app-config is written by Argo CD (front)", "maintenance is in force"]);
+    // Its mark among the writers is kept by us meanwhile.
+    cluster.run(&["off"]).ended(1, &["argocd app set front -p maintenance.enabled=false"]);
+}
+
+#[test]
+fn argo_cd_is_known_by_its_name_as_a_writer_too() {
+    let cluster = Cluster::tiers();
+    cluster.written(CONFIG, "argocd-controller", "Apply", &json!({"f:data": {"f:RETRY_AFTER": {}}}));
+    cluster.run(&["on", "--wait=false"]).ended(0, &[]);
+    cluster.run(&["off", "--wait=false"]).ended(0, &[]);
+    cluster.written(CONFIG, "argocd-controller", "Apply", &json!({"f:data": {"f:MAINTENANCE_MODE": {}}}));
+    cluster.run(&["on"]).ended(1, &["is written by Argo CD (web)", "argocd app set web -p maintenance.enabled=true"]);
+}
+
+#[test]
+fn argo_cd_that_applies_as_kubectl_does_is_told_by_what_it_applied() {
+    let cluster = Cluster::tiers();
+    let applied = json!({"data": {"MAINTENANCE_MODE": "false"}}).to_string();
+    let annotations = json!({
+        "argocd.argoproj.io/tracking-id": "front:v1/ConfigMap:shop/app-config",
+        "kubectl.kubernetes.io/last-applied-configuration": applied,
+    });
+    cluster.edit(CONFIG, "/metadata/annotations", annotations);
+    cluster.run(&["on"]).ended(1, &["which renders data.MAINTENANCE_MODE"]);
+}
+
+#[test]
+fn texts_that_argo_cd_renders_are_refused_where_the_mode_is_not() {
+    let cluster = Cluster::tiers();
+    cluster.edit(
+        CONFIG,
+        "/metadata/annotations",
+        json!({"argocd.argoproj.io/tracking-id": "front:v1/ConfigMap:shop/app-config"}),
+    );
+    cluster.written(CONFIG, "argocd-controller", "Update", &json!({"f:data": {"f:MAINTENANCE_MESSAGE": {}}}));
+    cluster.run(&["on", "--message", "Back soon"]).ended(1, &["which renders data.MAINTENANCE_MESSAGE"]);
+    cluster.run(&["on", "--for", "2h"]).ended(0, &["maintenance is in force"]);
+}
+
+#[test]
+fn argo_cd_takes_back_a_selector() {
+    let cluster = Cluster::standby();
+    cluster.annotate("services/shop-front", "argocd.argoproj.io/tracking-id", "front:v1/Service:shop/shop-front");
+    cluster.written("services/shop-front", "argocd-controller", "Update", &json!({"f:spec": {"f:selector": {}}}));
+    cluster.run(&["on"]).ended(1, &["service/shop-front is written by Argo CD (front), which renders spec.selector"]);
+    assert_eq!(cluster.changes(), [[""; 0]; 0]);
+}
+
+#[test]
+fn flux_takes_back_what_it_renders() {
+    for (tool, object) in
+        [("kustomize", "kustomization shop -n flux-system"), ("helm", "helmrelease shop -n flux-system")]
+    {
+        let cluster = Cluster::standby();
+        cluster.label("services/shop-front", &format!("{tool}.toolkit.fluxcd.io/name"), "shop");
+        cluster.label("services/shop-front", &format!("{tool}.toolkit.fluxcd.io/namespace"), "flux-system");
+        cluster.written("services/shop-front", "kustomize-controller", "Apply", &json!({"f:spec": {"f:selector": {}}}));
+        let said = cluster.run(&["on"]);
+        said.ended(
+            1,
+            &[
+                &format!("is written by Flux ({object}), which renders spec.selector"),
+                &format!("first run: flux suspend {object}"),
+            ],
+        );
+        assert_eq!(cluster.changes(), [[""; 0]; 0]);
+    }
+}
+
+#[test]
+fn status_tells_who_owns_what_is_switched() {
+    let cluster = Cluster::standby();
+    cluster.annotate("services/shop-front", "meta.helm.sh/release-name", "page");
+    cluster.run(&["status"]).ended(0, &["service/shop-front: normal, owned by Helm (page)"]);
+    cluster.annotate("services/shop-front", "argocd.argoproj.io/tracking-id", "front:v1/Service:shop/shop-front");
+    cluster.run(&["status"]).ended(0, &["service/shop-front: normal, owned by Argo CD (front)"]);
+}
