@@ -27,4 +27,4 @@ k rollout status deployment -l "$user" --timeout 5m
 echo "
 Look at the pods:  $kubectl get pods -n $namespace -l $user
 and at the users' address, such as the demo's:  curl -i http://localhost:8080/  (200)
-A router may lag, and answer in the old mode for some seconds yet: kubectl maintenance off waits until it does not."
+A router may lag, and answer in the old mode for some seconds yet: kubectl maintenance off returns when no answer is old."

@@ -28,4 +28,4 @@ k rollout status deployment '-l' $user '--timeout' 5m
 "
 Look at the pods:  $kubectl get pods -n $Namespace -l $user
 and at the users' address, such as the demo's:  curl.exe -i http://localhost:8080/  (503, Maintenance-Mode: on)
-A router may lag, and answer in the old mode for some seconds yet: kubectl maintenance on waits until it does not."
+A router may lag, and answer in the old mode for some seconds yet: kubectl maintenance on returns when no answer is old."
