@@ -12,11 +12,11 @@ $version = & $helm version --short
 
 # By --set alone each value that is not named again would be the chart's own again.
 $arguments = @('upgrade', '--install', $Release, $chart, '--namespace', $Namespace, '--create-namespace', '--wait', '--timeout', '5m', '--reset-then-reuse-values') + $HelmArguments
-# What kubectl has patched since is a conflict to Helm 4, unless it takes it over. Helm 3 knows neither flag.
-if ($version -like 'v4.*') { $arguments += '--server-side=true', '--force-conflicts' }
+# Who says the mode takes it over from whoever has switched since; else Helm 4 stops, and ends no maintenance. Helm 3 knows neither flag.
+if ("$version $arguments" -like 'v4.*maintenance.enabled=*') { $arguments += '--server-side=true', '--force-conflicts' }
 "$helm $arguments"
 & $helm @arguments
-if ($LASTEXITCODE -ne 0) { exit 1 }
+if ($LASTEXITCODE -ne 0) { Stop-Here 'nothing is deployed. Where helm names a conflict with kubectl, somebody has switched: say the mode, such as --set maintenance.enabled=true' }
 
 "
 Look at the pods:  kubectl get pods -n $Namespace -l app.kubernetes.io/instance=$Release

@@ -16,10 +16,10 @@ version=$("$helm" version --short)
 
 # By --set alone each value that is not named again would be the chart's own again.
 set -- upgrade --install "$release" "$chart" --namespace "$namespace" --create-namespace --wait --timeout 5m --reset-then-reuse-values "$@"
-# What kubectl has patched since is a conflict to Helm 4, unless it takes it over. Helm 3 knows neither flag.
-case $version in v4.*) set -- "$@" --server-side=true --force-conflicts ;; esac
+# Who says the mode takes it over from whoever has switched since; else Helm 4 stops, and ends no maintenance. Helm 3 knows neither flag.
+case "$version $*" in v4.*maintenance.enabled=*) set -- "$@" --server-side=true --force-conflicts ;; esac
 printf '%s' "$helm"; printf ' %q' "$@"; echo
-"$helm" "$@"
+"$helm" "$@" || die "nothing is deployed. Where helm names a conflict with kubectl, somebody has switched: say the mode, such as --set maintenance.enabled=true"
 
 echo "
 Look at the pods:  kubectl get pods -n $namespace -l app.kubernetes.io/instance=$release
