@@ -8,7 +8,7 @@ use crate::change::Change;
 use crate::object::{list, text};
 use crate::release::{Kind, Release};
 use crate::session::Session;
-use crate::undo::{patch, refused};
+use crate::undo::{patch, read, refused};
 
 /// A right in a namespace: `get pods/proxy`.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -28,7 +28,7 @@ pub fn patches(session: &Session<'_>, changes: &[&Change]) -> Result<()> {
     for change in changes {
         let ran = patch(session, &change.object, &change.patch(), true)?;
         if !ran.ok {
-            bail!("{}. Nothing has changed", refused(session, change, &ran)?);
+            bail!("{}. Nothing has changed", refused(change, &ran, read(session, &change.object).ok().as_ref()));
         }
     }
     Ok(())

@@ -40,7 +40,8 @@ pub(crate) struct State {
     pub(crate) objects: BTreeMap<String, Value>,
     /// How pods behave, by name.
     pub(crate) pods: BTreeMap<String, Pod>,
-    /// `VERB KIND` or `VERB KIND/NAME` that are forbidden, such as `list pods` and `patch configmap/app-config`.
+    /// `VERB KIND` or `VERB KIND/NAME` that are forbidden, such as `list pods` and `patch configmap/app-config`. After
+    /// `really` only without `--dry-run`, after `start` kubectl cannot be started, after `answer` its answer is lost.
     pub(crate) forbidden: Vec<&'static str>,
     /// APIs that are not served.
     pub(crate) missing: Vec<&'static str>,
@@ -333,7 +334,13 @@ impl Kubectl for Cluster {
                     ));
                 }
                 if !dry_run {
+                    if state.forbidden.contains(&format!("start {what}").as_str()) {
+                        bail!("kubectl cannot be started");
+                    }
                     state.store(&key(object), after.clone());
+                    if state.forbidden.contains(&format!("answer {what}").as_str()) {
+                        return Ok(refused("Unable to connect to the server: connection reset by peer"));
+                    }
                 }
                 Ok(printed(&after))
             }

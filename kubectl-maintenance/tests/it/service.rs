@@ -53,6 +53,28 @@ fn several_front_services_move_together_or_not_at_all() {
 }
 
 #[test]
+fn a_change_whose_answer_is_lost_counts_as_made() {
+    let cluster = Cluster::standby();
+    cluster.front("api-front", "shop");
+    cluster.forbid("answer patch service/api-front");
+    cluster.run(&["on"]).ended(0, &["endpoints of 2 of 2 front Services have followed"]);
+    cluster.run(&["off"]).ended(0, &[]);
+    cluster.forbid("really patch service/shop-front");
+    cluster.run(&["on"]).ended(1, &["service/shop-front in namespace shop cannot be patched"]);
+    assert_eq!(cluster.object("services/api-front")["spec"]["selector"], json!({"app": "shop"}));
+}
+
+#[test]
+fn a_kubectl_that_cannot_be_started_in_the_middle_leaves_nothing_half_done() {
+    let cluster = Cluster::standby();
+    cluster.front("api-front", "shop");
+    cluster.forbid("start patch service/shop-front");
+    let said = cluster.run(&["on"]);
+    said.ended(1, &["kubectl cannot be started", "service/api-front in namespace shop is as it was"]);
+    assert_eq!(cluster.object("services/api-front")["spec"]["selector"], json!({"app": "shop"}));
+}
+
+#[test]
 fn a_missing_right_on_one_of_several_is_told_before_anything_changes() {
     let cluster = Cluster::standby();
     cluster.front("api-front", "shop");
