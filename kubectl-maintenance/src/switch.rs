@@ -160,9 +160,9 @@ fn fields(change: &Change) -> Vec<Field> {
     let field = |name: String, at: &[&str], writer| Field { name, writer, theirs: renders_now(object, at).is_some() };
     let keys = settings::keys(change).into_iter();
     let keys = keys.map(|key| field(format!("data.{key}"), &["data", key], renders(object, &["data", key])));
-    let selector = change.changes("/spec/selector").then(|| {
-        field("spec.selector".to_owned(), &["spec", "selector"], Some(renders_selector(object)))
-    });
+    let selector = change
+        .changes("/spec/selector")
+        .then(|| field("spec.selector".to_owned(), &["spec", "selector"], Some(renders_selector(object))));
     keys.chain(selector).collect()
 }
 
@@ -212,7 +212,8 @@ pub fn carry_out(session: &Session<'_>, switch: &cli::Switch, mode: Mode, by: &s
     let changes: Vec<&Change> = plans.iter().flat_map(|plan| &plan.changes).collect();
     preflight::patches(session, &changes)?;
     if switch.wait && !changes.is_empty() {
-        preflight::rights(session, &plans.iter().map(|plan| &plan.release).collect::<Vec<_>>())?;
+        let releases: Vec<_> = plans.iter().map(|plan| (&plan.release, plan.pods.is_some())).collect();
+        preflight::rights(session, &releases)?;
     }
     for plan in plans {
         for note in &plan.notes {

@@ -193,27 +193,33 @@ pub fn endpoints(
 ) -> Result<Waited> {
     loop {
         let mut missing = Vec::new();
-        for (front, sides) in release.fronts.iter().zip(sides(session, release)?) {
-            let Sides { page, others } = match sides {
-                Ok(sides) => sides,
-                Err(why) => {
-                    session.output.note(&format!("the endpoints may not be listed, so they are not waited for: {why}"));
-                    return Ok(Waited::InForce);
+        match sides(session, release) {
+            Err(why) => missing.push(format!("whether the endpoints have followed cannot be told: {why:#}")),
+            Ok(all) => {
+                for (front, sides) in release.fronts.iter().zip(all) {
+                    let Sides { page, others } = match sides {
+                        Ok(sides) => sides,
+                        Err(why) => {
+                            session
+                                .output
+                                .note(&format!("the endpoints may not be listed, so they are not waited for: {why}"));
+                            return Ok(Waited::InForce);
+                        }
+                    };
+                    let there = match mode {
+                        Mode::Maintenance => page > 0 && others == 0,
+                        Mode::Normal => page == 0 && (others > 0 || empty),
+                    };
+                    if !there {
+                        let name = front.name();
+                        missing.push(format!("{name} has {page} endpoints that are page pods and {others} others"));
+                    }
                 }
-            };
-            let there = match mode {
-                Mode::Maintenance => page > 0 && others == 0,
-                Mode::Normal => page == 0 && (others > 0 || empty),
-            };
-            if !there {
-                missing.push(format!("{} has {page} endpoints that are page pods and {others} others", front.name()));
+                let (all, done) = (release.fronts.len(), release.fronts.len() - missing.len());
+                let told = format!("endpoints of {done} of {all} front Services have followed");
+                session.output.progress(&release.name, &told);
             }
         }
-        let done = release.fronts.len() - missing.len();
-        session.output.progress(
-            &release.name,
-            &format!("endpoints of {done} of {} front Services have followed", release.fronts.len()),
-        );
         match () {
             () if missing.is_empty() => return Ok(Waited::InForce),
             () if session.stopped() => return Ok(Waited::Interrupted(missing.join("; "))),
