@@ -172,6 +172,8 @@ fn a_message_is_awaited_on_the_page_of_every_pod() {
 fn a_planned_end_must_be_to_come() {
     let said = Cluster::tiers().run(&["on", "--until", "2026-12-01T21:00:00+01:00"]);
     said.ended(64, &["invalid --until \"2026-12-01T20:00:00Z\": expected a time to come"]);
+    // It is told to the second.
+    Cluster::tiers().run(&["on", "--for", "100ms"]).ended(64, &["invalid --for"]);
 }
 
 #[test]
