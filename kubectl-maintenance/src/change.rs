@@ -89,18 +89,24 @@ impl Change {
         steps.flat_map(|step| operations(&step.path, step.to.as_ref(), step.from.as_ref())).collect()
     }
 
+    /// Whether the object, read again, is as it makes it.
+    #[must_use]
+    pub fn is_made(&self, now: &Value) -> bool {
+        self.steps.iter().all(|step| now.pointer(&step.path) == step.to.as_ref())
+    }
+
     /// Which fields of the object, read again, are not as they were: the reason why a patch was refused.
     #[must_use]
     pub fn differs(&self, now: &Value) -> Vec<String> {
         let steps = self.steps.iter().filter(|step| now.pointer(&step.path) != step.from.as_ref());
         steps
             .map(|step| {
-                format!(
-                    "{} is {}, and was {}",
-                    field(&step.path),
-                    shown(now.pointer(&step.path)),
-                    shown(step.from.as_ref())
-                )
+                let (now, was) = (now.pointer(&step.path), step.from.as_ref());
+                match field(&step.path) {
+                    // Nobody reads these.
+                    field if field.contains("/restore") => format!("{field} is another"),
+                    field => format!("{field} is {}, and was {}", shown(now), shown(was)),
+                }
             })
             .collect()
     }
@@ -206,6 +212,23 @@ mod tests {
         now["data"]["MAINTENANCE_MODE"] = "on".into();
         assert_eq!(change().differs(&now), [r#"data.MAINTENANCE_MODE is "on", and was "false""#]);
         assert_eq!(change().differs(&configmap()), [""; 0]);
+    }
+
+    #[test]
+    fn a_change_is_made_where_every_field_is_as_it_sets_it() {
+        let mut now = configmap();
+        now["data"]["MAINTENANCE_MODE"] = "true".into();
+        assert!(!change().is_made(&now));
+        now["metadata"]["annotations"] = json!({"maintenance-mode.github.io/by": "ann"});
+        assert!(change().is_made(&now));
+    }
+
+    #[test]
+    fn a_way_back_that_differs_is_named_and_not_printed() {
+        let mut change = Change::of(Name::of("configmap", &configmap()), &configmap());
+        change.annotate("restore-meta", Some("long"));
+        let now = json!({"metadata": {"annotations": {"maintenance-mode.github.io/restore-meta": "longer"}}});
+        assert_eq!(change.differs(&now), ["metadata.annotations.maintenance-mode.github.io/restore-meta is another"]);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::managed_fields::{MANAGER, holders};
+use crate::managed_fields::holders;
 use crate::object::{annotation, label, list, pointer, text};
 use crate::release::Mode;
 
@@ -54,24 +54,47 @@ pub fn owner(object: &Value) -> Option<Owner> {
     (!release.is_empty()).then(|| Owner::Helm(release.to_owned()))
 }
 
-/// Who renders a field such as `["data", "MAINTENANCE_MODE"]`: whoever wrote it and is no person at a command line. What we
-/// have taken meanwhile is told by `restore-meta`.
+/// Who renders a field such as `["data", "MAINTENANCE_MODE"]`: whoever wrote it together with the whole object, which a
+/// person who changed it by hand has not. What we have taken meanwhile is told by `restore-meta`.
 #[must_use]
 pub fn renders(object: &Value, field: &[&str]) -> Option<Writer> {
-    let before = annotation(object, "restore-meta").and_then(|text| serde_json::from_str::<Value>(text).ok());
-    let before = before.and_then(|meta| meta.get("managedFields").cloned()).unwrap_or_default();
-    let now = object.pointer("/metadata/managedFields").cloned().unwrap_or_default();
-    let person = |manager: &str| manager == MANAGER || manager.starts_with("kubectl") || manager == "oc";
-    for fields in [&now, &before] {
-        if let Some((manager, operation)) = holders(fields, field).find(|(manager, _)| !person(manager)) {
-            return Some(Writer { manager: manager.to_owned(), applies: operation == "Apply" });
-        }
-    }
+    let kept = || {
+        let before = annotation(object, "restore-meta").and_then(|text| serde_json::from_str::<Value>(text).ok())?;
+        writer(before.get("managedFields")?, field)
+    };
     // `kubectl apply`, as Argo CD and Flux may do it, leaves this.
-    let applied =
-        text(object, &pointer(&["metadata", "annotations", "kubectl.kubernetes.io/last-applied-configuration"]));
-    let applied = serde_json::from_str::<Value>(applied).unwrap_or_default();
-    applied.pointer(&pointer(field)).map(|_| Writer { manager: "kubectl apply".to_owned(), applies: false })
+    let applied = || {
+        let at = pointer(&["metadata", "annotations", "kubectl.kubernetes.io/last-applied-configuration"]);
+        let applied = serde_json::from_str::<Value>(text(object, &at)).ok()?;
+        applied.pointer(&pointer(field)).map(|_| Writer { manager: "kubectl apply".to_owned(), applies: false })
+    };
+    renders_now(object, field).or_else(kept).or_else(applied)
+}
+
+/// The same, without what somebody else has taken: whose the value is that the field has now.
+#[must_use]
+pub fn renders_now(object: &Value, field: &[&str]) -> Option<Writer> {
+    writer(object.pointer("/metadata/managedFields")?, field)
+}
+
+/// Who renders the selector of a front Service. The chart always does; where a person has taken it by a change of their own,
+/// the rest of the object tells who.
+#[must_use]
+pub fn renders_selector(object: &Value) -> Writer {
+    let rest = || renders_now(object, &LABEL);
+    let unknown = || Writer { manager: "unknown".to_owned(), applies: false };
+    renders(object, &["spec", "selector"]).or_else(rest).unwrap_or_else(unknown)
+}
+
+/// A label that the chart renders, and nobody else has a reason to change.
+const LABEL: [&str; 3] = ["metadata", "labels", "app.kubernetes.io/name"];
+
+/// Who holds a field and has written the whole object. Helm 3 writes what has changed alone, under whatever name its binary has.
+fn writer(managed_fields: &Value, field: &[&str]) -> Option<Writer> {
+    let whole = |manager: &str| holders(managed_fields, &LABEL).any(|(holder, _)| holder == manager);
+    let (manager, operation) =
+        holders(managed_fields, field).find(|(manager, _)| manager.starts_with("helm") || whole(manager))?;
+    Some(Writer { manager: manager.to_owned(), applies: operation == "Apply" })
 }
 
 // === impl Owner ===
@@ -128,8 +151,14 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::managed_fields::MANAGER;
 
+    /// Somebody wrote these fields; who renders an object wrote its labels too.
     fn wrote(manager: &str, operation: &str, fields: &Value) -> Value {
+        let mut fields = fields.clone();
+        if !["kubectl-patch", "oc", "Mozilla", MANAGER].contains(&manager) {
+            fields["f:metadata"] = json!({"f:labels": {"f:app.kubernetes.io/name": {}}});
+        }
         json!({"manager": manager, "operation": operation, "fieldsType": "FieldsV1", "fieldsV1": fields})
     }
 
@@ -181,6 +210,8 @@ mod tests {
             (vec![wrote("helm", "Apply", &other)], None),
             (vec![wrote("kubectl-patch", "Update", &mode)], None),
             (vec![wrote("oc", "Update", &mode)], None),
+            // OpenShift's console is a browser.
+            (vec![wrote("argocd-controller", "Apply", &other), wrote("Mozilla", "Update", &mode)], None),
             (vec![wrote(MANAGER, "Update", &mode)], None),
             (vec![wrote("helm", "Update", &mode)], by("helm", false)),
             (vec![wrote("kubectl-patch", "Update", &mode), wrote("helm", "Apply", &mode)], by("helm", true)),
@@ -204,11 +235,21 @@ mod tests {
     }
 
     #[test]
+    fn a_selector_is_rendered_by_whoever_wrote_the_rest() {
+        let (selector, ports) = (json!({"f:spec": {"f:selector": {}}}), json!({"f:spec": {"f:ports": {}}}));
+        for applies in [true, false] {
+            let rest = wrote("helm", if applies { "Apply" } else { "Update" }, &ports);
+            let object = json!({"metadata": {"managedFields": [rest, wrote("kubectl-patch", "Update", &selector)]}});
+            assert_eq!(renders_selector(&object), writer("helm", applies));
+            assert_eq!(renders_now(&object, &["spec", "selector"]), None);
+        }
+    }
+
+    #[test]
     fn what_was_applied_by_a_client_is_rendered() {
         let applied = json!({"data": {"MAINTENANCE_MODE": "false"}}).to_string();
         let object = json!({"metadata": {
             "annotations": {"kubectl.kubernetes.io/last-applied-configuration": applied},
-            "managedFields": [wrote("kubectl-client-side-apply", "Update", &json!({"f:data": {"f:MAINTENANCE_MODE": {}}}))],
         }});
         let expected = Some(writer("kubectl apply", false));
         assert_eq!(renders(&object, &["data", "MAINTENANCE_MODE"]), expected);

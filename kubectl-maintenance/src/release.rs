@@ -114,14 +114,27 @@ impl Release {
     /// # Errors
     /// Where they cannot be listed.
     pub fn pods(&self, kubectl: &dyn Kubectl) -> Result<Vec<Pod>> {
-        let (what, component) = match self.kind {
-            Kind::Config => ("user", "user"),
-            Kind::Service => ("page", "page"),
-        };
-        let query = format!("{INSTANCE}={},{COMPONENT}={component}", self.name);
-        list_pods(kubectl, &self.namespace, &query).with_context(|| {
-            format!("the {what} pods of release {} in namespace {} cannot be listed", self.name, self.namespace)
+        list_pods(kubectl, &self.namespace, &self.pod_labels()).with_context(|| {
+            format!(
+                "the {} pods of release {} in namespace {} cannot be listed",
+                self.component(),
+                self.name,
+                self.namespace
+            )
         })
+    }
+
+    /// The labels of those pods, as a query has them.
+    #[must_use]
+    pub fn pod_labels(&self) -> String {
+        format!("{INSTANCE}={},{COMPONENT}={}", self.name, self.component())
+    }
+
+    const fn component(&self) -> &'static str {
+        match self.kind {
+            Kind::Config => "user",
+            Kind::Service => "page",
+        }
     }
 
     /// The mode that each switched object is in, or what is the matter with it.
@@ -141,31 +154,33 @@ impl Release {
         modes.all(|mode| mode == Some(first)).then_some(first)
     }
 
-    /// What was switched first: it has the annotations.
+    /// The objects that are switched.
     #[must_use]
-    pub fn switched(&self) -> &Value {
-        self.fronts.first().map_or(&self.config, |front| &front.service)
+    pub fn switched(&self) -> Vec<&Value> {
+        match self.kind {
+            Kind::Config => vec![&self.config],
+            Kind::Service => self.fronts.iter().map(|front| &front.service).collect(),
+        }
     }
 
     /// An annotation of what is switched: `since`, `by`, `reason`. Only in maintenance: what an upgrade has left says nothing.
     #[must_use]
     pub fn told(&self, name: &str) -> Option<&str> {
-        match self.mode() {
-            Some(Mode::Normal) => None,
-            _ => annotation(self.switched(), name),
-        }
+        let objects = self.switched().into_iter().zip(self.modes());
+        let mut switched = objects.filter(|(_, (_, mode))| *mode != Ok(Mode::Normal));
+        switched.find_map(|(object, _)| annotation(object, name))
     }
 
-    /// The Services that lead to what is switched, among all of its namespace.
+    /// The Services that lead to what is switched: the front Services, or those among `all` before the user pods.
     #[must_use]
     pub fn services(&self, all: &[Value], pods: &[Pod]) -> BTreeSet<String> {
-        let leads = |service: &&Value| match self.kind {
-            Kind::Service => self.fronts.iter().any(|front| name(&front.service) == name(service)),
-            Kind::Config => {
-                let selector = map(service, "/spec/selector");
-                let own = label(service, INSTANCE) == self.name && label(service, COMPONENT) == "user";
-                own || pods.iter().any(|pod| selects(&selector, &pod.labels))
-            }
+        if self.kind == Kind::Service {
+            return self.fronts.iter().map(|front| front.name().name).collect();
+        }
+        let leads = |service: &&Value| {
+            let selector = map(service, "/spec/selector");
+            let own = label(service, INSTANCE) == self.name && label(service, COMPONENT) == "user";
+            own || pods.iter().any(|pod| selects(&selector, &pod.labels))
         };
         all.iter().filter(leads).map(|service| name(service).to_owned()).collect()
     }

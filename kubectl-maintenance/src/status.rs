@@ -156,11 +156,7 @@ impl Found {
             self.wrong
                 .push("there is no front Service, so nothing can be switched: name one in frontServices".to_owned());
         }
-        let switched: Vec<Value> = match self.release.kind {
-            Kind::Config => vec![self.release.config.clone()],
-            Kind::Service => self.release.fronts.iter().map(|front| front.service.clone()).collect(),
-        };
-        for ((name, mode), object) in self.release.modes().into_iter().zip(&switched) {
+        for ((name, mode), object) in self.release.modes().into_iter().zip(self.release.switched()) {
             let owner = owner(object).map(|owner| owner.describe());
             let owned = owner.as_ref().map(|owner| format!(", owned by {owner}")).unwrap_or_default();
             match &mode {

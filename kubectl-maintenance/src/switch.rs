@@ -11,8 +11,8 @@ use crate::doors::ask::{Expect, Question, Verdict, await_good};
 use crate::doors::find::{At, Door, find};
 use crate::entries::Entries;
 use crate::failure::{Interrupted, Misuse};
-use crate::object::annotation;
-use crate::owners::{Writer, owner, renders};
+use crate::object::Name;
+use crate::owners::{Writer, owner, renders, renders_now, renders_selector};
 use crate::pods::{Pod, Wanted};
 use crate::release::{self, Kind, Mode, Release};
 use crate::report::{Asked, Report, Switched};
@@ -124,9 +124,9 @@ impl Plan {
             plan.notes.push(format!("{kinds} may not be listed, so front doors may be missing: {why}"));
         }
         for change in &plan.changes {
-            let notes = others_write(session, switch.force, change, mode)?;
-            plan.notes.extend(notes);
+            refuse_what_is_taken_back(session, switch.force, change, mode)?;
         }
+        plan.notes.extend(next_upgrade(&plan.changes, mode));
         Ok(plan)
     }
 
@@ -146,32 +146,60 @@ impl Plan {
     }
 }
 
-/// Refuses a change of what Argo CD or Flux renders; says what Helm does to it.
-fn others_write(session: &Session<'_>, force: bool, change: &Change, mode: Mode) -> Result<Vec<String>> {
-    let Some(owner) = owner(&change.before) else { return Ok(Vec::new()) };
-    let mut fields: Vec<(String, Option<Writer>)> = settings::keys(change)
-        .into_iter()
-        .map(|key| (format!("data.{key}"), renders(&change.before, &["data", key])))
-        .collect();
-    if change.changes("/spec/selector") {
-        fields.push(("spec.selector".to_owned(), renders(&change.before, &["spec", "selector"])));
+/// A field that a change writes, and who renders it.
+struct Field {
+    name: String,
+    /// Nobody, where it is not rendered.
+    writer: Option<Writer>,
+    /// Whether its value is the renderer's, and not one that we or somebody else have set since.
+    theirs: bool,
+}
+
+fn fields(change: &Change) -> Vec<Field> {
+    let object = &change.before;
+    let field = |name: String, at: &[&str], writer| Field { name, writer, theirs: renders_now(object, at).is_some() };
+    let keys = settings::keys(change).into_iter();
+    let keys = keys.map(|key| field(format!("data.{key}"), &["data", key], renders(object, &["data", key])));
+    let selector = change
+        .changes("/spec/selector")
+        .then(|| field("spec.selector".to_owned(), &["spec", "selector"], Some(renders_selector(object))));
+    keys.chain(selector).collect()
+}
+
+/// Refuses a change of what Argo CD or Flux renders.
+fn refuse_what_is_taken_back(session: &Session<'_>, force: bool, change: &Change, mode: Mode) -> Result<()> {
+    let Some(owner) = owner(&change.before) else { return Ok(()) };
+    let rendered = fields(change).into_iter().find(|field| field.writer.is_some());
+    if let (Some(instead), Some(Field { name, .. })) = (owner.instead(mode), rendered) {
+        let why = format!("{} is written by {}, which renders {name}; {instead}", change.object, owner.describe());
+        refuse(session, force, &why)?;
     }
-    let rendered = fields.iter().find(|(_, writer)| writer.is_some());
-    match (owner.instead(mode), rendered) {
-        (Some(instead), Some((field, _))) => {
-            let why = format!("{} is written by {}, which renders {field}; {instead}", change.object, owner.describe());
-            refuse(session, force, &why)?;
-            Ok(Vec::new())
-        }
-        (Some(_), None) => Ok(Vec::new()),
-        // What was taken by `on` is given back, so that the next upgrade finds what it left.
-        (None, _) if mode == Mode::Normal && annotation(&change.before, "restore-meta").is_some() => Ok(Vec::new()),
-        (None, _) => {
-            let first = rendered.or_else(|| fields.first().filter(|(field, _)| field.ends_with(settings::MODE)));
-            let note = first.and_then(|(field, writer)| {
-                owner.next_upgrade(&format!("{field} of {}", change.object), writer.as_ref(), mode)
-            });
-            Ok(note.into_iter().collect())
+    Ok(())
+}
+
+/// One line on what the next `helm upgrade` does to all changes of a release.
+fn next_upgrade(changes: &[Change], mode: Mode) -> Option<String> {
+    let owner = changes.iter().find_map(|change| owner(&change.before))?;
+    let all = changes.iter().flat_map(|change| fields(change).into_iter().map(move |field| (field, &change.object)));
+    let (rendered, others): (Vec<_>, Vec<_>) = all.partition(|(field, _)| field.writer.is_some());
+    let named = |fields: &[(Field, &Name)]| {
+        let fields = fields.iter().map(|(field, object)| format!("{} of {object}", field.name));
+        fields.collect::<Vec<_>>().join(", ")
+    };
+    match mode {
+        Mode::Maintenance => match rendered.first() {
+            Some((field, _)) => owner.next_upgrade(&named(&rendered), field.writer.as_ref(), mode),
+            None => {
+                let unset: Vec<_> =
+                    others.into_iter().filter(|(field, _)| field.name.ends_with(settings::MODE)).collect();
+                if unset.is_empty() { None } else { owner.next_upgrade(&named(&unset), None, mode) }
+            }
+        },
+        // `off` gives back who owns what, so nothing conflicts; only where Helm itself has set maintenance it does so again.
+        Mode::Normal => {
+            let theirs: Vec<_> = rendered.into_iter().filter(|(field, _)| field.theirs).collect();
+            let writer = Writer { manager: String::new(), applies: false };
+            if theirs.is_empty() { None } else { owner.next_upgrade(&named(&theirs), Some(&writer), mode) }
         }
     }
 }
@@ -184,7 +212,8 @@ pub fn carry_out(session: &Session<'_>, switch: &cli::Switch, mode: Mode, by: &s
     let changes: Vec<&Change> = plans.iter().flat_map(|plan| &plan.changes).collect();
     preflight::patches(session, &changes)?;
     if switch.wait && !changes.is_empty() {
-        preflight::rights(session, &plans.iter().map(|plan| &plan.release).collect::<Vec<_>>())?;
+        let releases: Vec<_> = plans.iter().map(|plan| (&plan.release, plan.pods.is_some())).collect();
+        preflight::rights(session, &releases)?;
     }
     for plan in plans {
         for note in &plan.notes {

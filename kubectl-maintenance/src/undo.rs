@@ -20,13 +20,12 @@ pub fn make(session: &Session<'_>, changes: &[&Change]) -> Result<Vec<Value>> {
         let why = if session.stopped() {
             None
         } else {
-            let ran = patch(session, &change.object, &change.patch(), false)?;
-            match serde_json::from_str(&ran.stdout) {
-                Ok(now) if ran.ok => {
+            match make_one(session, change) {
+                Ok(now) => {
                     made.push((change, now));
                     continue;
                 }
-                _ => Some(refused(session, change, &ran)?),
+                Err(why) => Some(format!("{why:#}")),
             }
         };
         return Err(failed(session, &made, why));
@@ -35,6 +34,22 @@ pub fn make(session: &Session<'_>, changes: &[&Change]) -> Result<Vec<Value>> {
         return Err(failed(session, &made, None));
     }
     Ok(made.into_iter().map(|(_, now)| now).collect())
+}
+
+/// Makes a change; the object as it is then.
+fn make_one(session: &Session<'_>, change: &Change) -> Result<Value> {
+    let name = &change.object;
+    let ran = patch(session, name, &change.patch(), false)?;
+    match serde_json::from_str(&ran.stdout) {
+        Ok(now) if ran.ok => return Ok(now),
+        _ => {}
+    }
+    match read(session, name) {
+        // The answer was lost on its way, and not the change; or somebody else has made the same.
+        Ok(now) if change.is_made(&now) => Ok(now),
+        Ok(now) => bail!("{}", refused(change, &ran, Some(&now))),
+        Err(why) => bail!("{}; whether it is changed cannot be told: {why:#}", refused(change, &ran, None)),
+    }
 }
 
 /// Puts back what was made, and says so.
@@ -118,26 +133,25 @@ pub fn as_typed(session: &Session<'_>, change: &Change) -> String {
     session.kubectl.as_typed(&arguments(&change.object, &change.object.to_string(), &change.patch().to_string()))
 }
 
-/// Why a patch was refused. The API server has one sentence for every test that fails, so the object is read again.
-///
-/// # Errors
-/// Where kubectl cannot be started.
-pub fn refused(session: &Session<'_>, change: &Change, ran: &Ran) -> Result<String> {
+/// Why a patch was refused. The API server has one sentence for every test that fails, so the object, read again, tells.
+#[must_use]
+pub fn refused(change: &Change, ran: &Ran, now: Option<&Value>) -> String {
     let name = &change.object;
-    let cannot = format!("{name} in namespace {} cannot be patched: {}", name.namespace, ran.message());
-    let Ok(now) = read(session, name) else { return Ok(cannot) };
-    let differs = change.differs(&now);
-    Ok(match differs.as_slice() {
-        [] => cannot,
+    match now.map(|now| change.differs(now)).unwrap_or_default().as_slice() {
+        [] => format!("{name} in namespace {} cannot be patched: {}", name.namespace, ran.message()),
         differs => format!(
             "{name} in namespace {} was changed by somebody meanwhile ({}): look at it, and repeat this command",
             name.namespace,
             differs.join("; ")
         ),
-    })
+    }
 }
 
-fn read(session: &Session<'_>, name: &Name) -> Result<Value> {
+/// An object as it is now.
+///
+/// # Errors
+/// Where it cannot be read.
+pub fn read(session: &Session<'_>, name: &Name) -> Result<Value> {
     let object = name.to_string();
     let ran = session.kubectl.read(&[
         "get",

@@ -4,6 +4,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -40,12 +41,15 @@ pub(crate) struct State {
     pub(crate) objects: BTreeMap<String, Value>,
     /// How pods behave, by name.
     pub(crate) pods: BTreeMap<String, Pod>,
-    /// `VERB KIND` or `VERB KIND/NAME` that are forbidden, such as `list pods` and `patch configmap/app-config`.
+    /// `VERB KIND` or `VERB KIND/NAME` that are forbidden, such as `list pods` and `patch configmap/app-config`. After
+    /// `really` only without `--dry-run`, after `start` kubectl cannot be started, after `answer` its answer is lost.
     pub(crate) forbidden: Vec<&'static str>,
     /// APIs that are not served.
     pub(crate) missing: Vec<&'static str>,
     /// The endpoints stay as they are, by Service.
     pub(crate) endpoints: BTreeMap<String, Vec<String>>,
+    /// The API server answers the next list with 500.
+    pub(crate) broken: bool,
     version: u64,
 }
 
@@ -155,6 +159,8 @@ impl Cluster {
 
     /// A Helm 3 or 4 release, Argo CD or Flux wrote it: who, how, and which fields.
     pub(crate) fn written(&self, object: &str, manager: &str, operation: &str, fields: &Value) {
+        let mut fields = fields.clone();
+        fields["f:metadata"] = json!({"f:labels": {"f:app.kubernetes.io/name": {}}});
         let entry = json!({"manager": manager, "operation": operation, "apiVersion": "v1", "fieldsType": "FieldsV1", "fieldsV1": fields});
         self.edit(object, "/metadata/managedFields", json!([entry]));
     }
@@ -332,8 +338,16 @@ impl Kubectl for Cluster {
                         "The request is invalid: the server rejected our request due to an error in our request",
                     ));
                 }
+                take(&mut after, &serde_json::from_str(patch)?);
                 if !dry_run {
-                    state.store(&key(object), after.clone());
+                    if state.forbidden.contains(&format!("start {what}").as_str()) {
+                        bail!("kubectl cannot be started");
+                    }
+                    state.store(&key(object), after);
+                    after = state.objects[&key(object)].clone();
+                    if state.forbidden.contains(&format!("answer {what}").as_str()) {
+                        return Ok(refused("Unable to connect to the server: connection reset by peer"));
+                    }
                 }
                 Ok(printed(&after))
             }
@@ -351,8 +365,16 @@ impl Kubectl for Cluster {
                 if state.forbidden.contains(&"patch pods") {
                     return Ok(refused("Error from server (Forbidden): pods is forbidden"));
                 }
+                let pods: Vec<String> = match pods {
+                    ["--selector", labels] => {
+                        let pods = state.objects.iter().filter(|(key, _)| key.starts_with("pods/"));
+                        let found = pods.filter(|(_, pod)| matches(labels, &pod["metadata"]["labels"]));
+                        found.map(|(key, _)| key.replace("pods/", "")).collect()
+                    }
+                    pods => pods.iter().map(|&pod| pod.to_owned()).collect(),
+                };
                 for pod in pods {
-                    state.read_config(pod);
+                    state.read_config(&pod);
                 }
                 Ok(Ran { ok: true, ..Ran::default() })
             }
@@ -363,6 +385,9 @@ impl Kubectl for Cluster {
     fn get(&self, paths: &[String]) -> Result<Vec<Answer>> {
         for path in paths {
             self.called(&["get".to_owned(), "--raw".to_owned(), path.clone()]);
+        }
+        if mem::take(&mut self.state.borrow_mut().broken) {
+            return Ok(paths.iter().map(|_| status(500, "etcdserver: request timed out")).collect());
         }
         let state = self.state.borrow();
         Ok(paths.iter().map(|path| state.answer(path)).collect())
@@ -557,6 +582,27 @@ fn apply(object: &mut Value, patch: &Value) -> bool {
         }
     }
     true
+}
+
+/// What a patch of ours sets in `data` and `spec` is ours from then on, and nobody else's.
+fn take(object: &mut Value, patch: &Value) {
+    const MANAGER: &str = "kubectl-maintenance";
+    for operation in patch.as_array().unwrap().iter().filter(|operation| operation["op"] != "test") {
+        let Some((parent, field)) = text(&operation["path"]).trim_start_matches('/').split_once('/') else { continue };
+        let Some(entries) = object["metadata"]["managedFields"].as_array_mut() else { continue };
+        if !["data", "spec"].contains(&parent) {
+            continue;
+        }
+        let (parent, field) = (format!("f:{parent}"), format!("f:{field}"));
+        for fields in entries.iter_mut().filter_map(|entry| entry["fieldsV1"][&parent].as_object_mut()) {
+            fields.remove(&field);
+        }
+        if !entries.iter().any(|entry| entry["manager"] == MANAGER) {
+            entries.push(json!({"manager": MANAGER, "operation": "Update", "apiVersion": "v1", "fieldsV1": {}}));
+        }
+        let ours = entries.iter_mut().find(|entry| entry["manager"] == MANAGER).unwrap();
+        ours["fieldsV1"][&parent][&field] = json!({});
+    }
 }
 
 /// A clock that waits for nobody.

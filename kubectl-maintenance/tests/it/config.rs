@@ -33,6 +33,17 @@ fn every_user_pod_is_asked() {
 }
 
 #[test]
+fn many_user_pods_are_annotated_by_their_labels() {
+    let cluster = Cluster::tiers();
+    for at in 3..20 {
+        cluster.pod(&format!("web-{at}"), &user_labels("web"), Some("app-config"));
+    }
+    cluster.run(&["on"]).ended(0, &["19 of 19 user pods have read the change"]);
+    let annotated = cluster.changes().into_iter().find(|call| call[0] == "annotate").unwrap();
+    assert_eq!(annotated[7..9], ["--selector", "app.kubernetes.io/instance=web,app.kubernetes.io/component=user"]);
+}
+
+#[test]
 fn who_when_and_why_are_told_until_it_ends() {
     let cluster = Cluster::tiers();
     cluster.run(&["on", "--reason", "new database"]).ended(0, &[]);
@@ -161,6 +172,8 @@ fn a_message_is_awaited_on_the_page_of_every_pod() {
 fn a_planned_end_must_be_to_come() {
     let said = Cluster::tiers().run(&["on", "--until", "2026-12-01T21:00:00+01:00"]);
     said.ended(64, &["invalid --until \"2026-12-01T20:00:00Z\": expected a time to come"]);
+    // It is told to the second.
+    Cluster::tiers().run(&["on", "--for", "100ms"]).ended(64, &["invalid --for"]);
 }
 
 #[test]
@@ -376,7 +389,8 @@ fn ctrl_c_while_changing_puts_back_what_was_changed() {
     cluster.interrupt_at("patch configmap/other-config");
     let said = cluster.run(&["on", "web", "other"]);
     said.ended(130, &["interrupted: configmap/other-config in namespace shop is as it was"]);
-    assert_eq!(cluster.patched(), ["configmap/other-config", "configmap/other-config"]);
+    // Changed, put back, and given back to whom it belonged.
+    assert_eq!(cluster.patched(), ["configmap/other-config"; 3]);
     assert_eq!(cluster.data("other-config")["MAINTENANCE_MODE"], "false");
 }
 

@@ -140,6 +140,15 @@ fn entries_that_may_not_be_listed_are_told() {
 }
 
 #[test]
+fn services_that_may_not_be_listed_leave_the_front_services_known() {
+    let cluster = Cluster::standby();
+    cluster.ingress("shop", "shop.invalid", "shop-front", &json!({}));
+    cluster.before("get --raw /api/v1/namespaces/shop/services", |_| ());
+    cluster.before("get --raw /api/v1/namespaces/shop/services", |state| state.forbidden.push("list services"));
+    cluster.run(&["on"]).ended(0, &["services may not be listed", "front door unchecked: http://shop.invalid/"]);
+}
+
+#[test]
 fn a_service_of_ones_own_before_the_user_pods_is_a_front_door_too() {
     let cluster = Cluster::tiers();
     cluster.service("mine", &user_labels("web"));
@@ -166,7 +175,8 @@ fn the_application_is_asked_before_users_are_let_in() {
         .run(&["off", "--check", NOBODY])
         .ended(1, &["the application does not answer: ", "cannot be reached from here"]);
     assert_eq!(cluster.changes(), [[""; 0]; 0]);
-    cluster.run(&["off", "--check", &good.url]).ended(0, &["normal is in force"]);
+    cluster.run(&["off", "--check", &good.url, "--host", "shop.example.org"]).ended(0, &["normal is in force"]);
+    assert_eq!(good.hosts(), ["shop.example.org"]);
     cluster.run(&["off", "--force", "--check", &bad.url]).ended(0, &["forced: the application does not answer"]);
 }
 

@@ -25,6 +25,41 @@ fn helm_and_what_the_next_upgrade_does() {
 }
 
 #[test]
+fn helm_is_told_of_in_one_line() {
+    let cluster = Cluster::standby();
+    let selector = json!({"f:spec": {"f:selector": {}}});
+    for front in ["api-front", "shop-front"] {
+        cluster.front(front, "shop");
+        cluster.annotate(&format!("services/{front}"), "meta.helm.sh/release-name", "page");
+        cluster.written(&format!("services/{front}"), "helm", "Apply", &selector);
+    }
+    let said = cluster.run(&["on"]);
+    said.ended(0, &["conflict at spec.selector of service/api-front, spec.selector of service/shop-front, unless"]);
+    assert_eq!(said.err.matches("helm upgrade").count(), 1, "{}", said.err);
+    cluster.run(&["off"]).not("helm upgrade");
+}
+
+#[test]
+fn a_selector_that_a_person_has_patched_is_rendered_all_the_same() {
+    let cluster = Cluster::standby();
+    cluster.annotate("services/shop-front", "meta.helm.sh/release-name", "page");
+    // Its selector has no holder among the writers any more.
+    cluster.written("services/shop-front", "helm", "Apply", &json!({"f:spec": {"f:ports": {}}}));
+    cluster.run(&["on"]).ended(0, &["(by Helm 4) stops with a conflict at spec.selector of service/shop-front"]);
+    cluster.run(&["off"]).not("helm upgrade");
+}
+
+#[test]
+fn what_helm_itself_has_set_it_sets_again() {
+    let cluster = Cluster::standby();
+    cluster.annotate("services/shop-front", "meta.helm.sh/release-name", "page");
+    cluster.edit("services/shop-front", "/spec/selector", json!({"app": "page"}));
+    cluster.written("services/shop-front", "helm", "Apply", &json!({"f:spec": {"f:selector": {}}}));
+    let says = "sets spec.selector of service/shop-front as its values say: give it maintenance.enabled=false";
+    cluster.run(&["off"]).ended(0, &[says]);
+}
+
+#[test]
 fn argo_cd_keeps_a_patch_of_what_it_does_not_render() {
     let cluster = Cluster::tiers();
     cluster.edit(

@@ -53,6 +53,28 @@ fn several_front_services_move_together_or_not_at_all() {
 }
 
 #[test]
+fn a_change_whose_answer_is_lost_counts_as_made() {
+    let cluster = Cluster::standby();
+    cluster.front("api-front", "shop");
+    cluster.forbid("answer patch service/api-front");
+    cluster.run(&["on"]).ended(0, &["endpoints of 2 of 2 front Services have followed"]);
+    cluster.run(&["off"]).ended(0, &[]);
+    cluster.forbid("really patch service/shop-front");
+    cluster.run(&["on"]).ended(1, &["service/shop-front in namespace shop cannot be patched"]);
+    assert_eq!(cluster.object("services/api-front")["spec"]["selector"], json!({"app": "shop"}));
+}
+
+#[test]
+fn a_kubectl_that_cannot_be_started_in_the_middle_leaves_nothing_half_done() {
+    let cluster = Cluster::standby();
+    cluster.front("api-front", "shop");
+    cluster.forbid("start patch service/shop-front");
+    let said = cluster.run(&["on"]);
+    said.ended(1, &["kubectl cannot be started", "service/api-front in namespace shop is as it was"]);
+    assert_eq!(cluster.object("services/api-front")["spec"]["selector"], json!({"app": "shop"}));
+}
+
+#[test]
 fn a_missing_right_on_one_of_several_is_told_before_anything_changes() {
     let cluster = Cluster::standby();
     cluster.front("api-front", "shop");
@@ -67,6 +89,25 @@ fn endpoints_that_may_not_be_listed_are_told_before_anything_changes() {
     cluster.forbid("list endpointslices");
     cluster.run(&["on"]).ended(1, &["you may not list endpointslices in namespace shop", "Nothing has changed"]);
     assert_eq!(cluster.changes(), [[""; 0]; 0]);
+}
+
+#[test]
+fn pods_that_are_not_asked_need_no_right() {
+    let cluster = Cluster::standby();
+    cluster.forbid("get pods/proxy");
+    cluster.forbid("patch pods/");
+    let said = cluster.run(&["on"]);
+    said.ended(0, &["maintenance is in force"]);
+    said.not("you may not");
+    cluster.run(&["on", "--message", "Back soon"]).ended(1, &["you may not get pods/proxy", "Nothing has changed"]);
+}
+
+#[test]
+fn endpoints_that_cannot_be_listed_for_a_moment_are_waited_for() {
+    let cluster = Cluster::standby();
+    cluster.before("get --raw /apis/discovery.k8s.io", |state| state.broken = true);
+    cluster.run(&["on"]).ended(0, &["maintenance is in force"]);
+    assert!(!cluster.state.borrow().broken);
 }
 
 #[test]
