@@ -101,7 +101,7 @@ impl<'a> Release<'a> {
     }
 
     /// Installs a front Service before each of the applications of these names; their entries name it, the second's an
-    /// HTTPRoute and the others' Ingresses; the admins' does not.
+    /// `HTTPRoute` and the others' Ingresses; the admins' does not.
     pub(crate) async fn in_front(
         scene: &'a Scene,
         part: &str,
