@@ -65,7 +65,13 @@ async fn switched(release: &Release<'_>, what: &str) -> Result<()> {
         );
         each.push(switch);
     }
-    let requests = recorder.answers().len();
-    release.scene.switched(Switches { what: what.to_owned(), by: "plugin", requests, failed: 0, each });
+    let answers = recorder.answers();
+    release.scene.switched(Switches {
+        what: what.to_owned(),
+        by: "plugin",
+        requests: answers.len(),
+        failed: answers.iter().filter(|answer| answer.is_fault()).count(),
+        each,
+    });
     recorder.finish().map(drop)
 }
