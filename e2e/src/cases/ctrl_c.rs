@@ -4,18 +4,20 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, Command};
-use tokio::time::{sleep, timeout};
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStderr, Command};
+use tokio::time::timeout;
 
 use crate::cluster::Helm;
 use crate::http::Mode;
 use crate::plugin;
-use crate::programs::{last_line, run as run_program, wait_for};
+use crate::programs::{last_line, run as run_program};
 use crate::release::Release;
 use crate::scene::Scene;
 
 const CANCELLED: i32 = 130;
+/// What the plugin says when all is changed, before it asks a front door.
+const FOLLOWED: &str = "endpoints of 3 of 3 front Services have followed";
 
 pub(crate) async fn run(scene: &Scene) -> Result<()> {
     let release = Release::in_front(scene, "", Helm::V4, &["shop", "cart", "blog"], &[]).await?;
@@ -41,15 +43,9 @@ async fn while_changing(release: &Release<'_>) -> Result<()> {
 
 /// At a front door that never shows the page, as no entry leads to what it names.
 async fn while_waiting(release: &Release<'_>) -> Result<()> {
-    let mut waiting = waiting(release)?;
-    wait_for("the front Services to be switched", Duration::from_secs(30), async || {
-        Ok(release.fronts_are(Mode::Maintenance).await.is_ok().then_some(()))
-    })
-    .await?;
-    // The plugin is then past its changes, and asks the door.
-    sleep(Duration::from_secs(3)).await;
-    interrupt(&waiting).await?;
-    let (code, told) = ended(&mut waiting).await?;
+    let waiting = Waiting::start(release).await?;
+    waiting.interrupt().await?;
+    let (code, told) = waiting.ended().await?;
     ensure!(code == Some(CANCELLED), "the plugin should end with 130, but the status is {code:?}: {told}");
     ensure!(told.contains("maintenance"), "the plugin should print what is in which mode, but prints: {told}");
     release.fronts_are(Mode::Maintenance).await.context("nothing should be put back")?;
@@ -61,48 +57,72 @@ async fn while_waiting(release: &Release<'_>) -> Result<()> {
 
 /// A second one ends it at once.
 async fn twice(release: &Release<'_>) -> Result<()> {
-    let mut waiting = waiting(release)?;
-    wait_for("the front Services to be switched", Duration::from_secs(30), async || {
-        Ok(release.fronts_are(Mode::Maintenance).await.is_ok().then_some(()))
-    })
-    .await?;
-    sleep(Duration::from_secs(2)).await;
+    let waiting = Waiting::start(release).await?;
     let started = Instant::now();
-    interrupt(&waiting).await?;
+    waiting.interrupt().await?;
     // It may have ended by the first.
-    let _ = interrupt(&waiting).await;
-    let (code, told) = ended(&mut waiting).await?;
+    let _ = waiting.interrupt().await;
+    let (code, told) = waiting.ended().await?;
     let took = started.elapsed();
     ensure!(code == Some(CANCELLED), "the plugin should end with 130, but the status is {code:?}: {told}");
     ensure!(took < Duration::from_secs(3), "the plugin took {:.1} s to end after two", took.as_secs_f64());
     plugin::switch(release, Mode::Normal).await?.success().map(drop)
 }
 
-fn waiting(release: &Release<'_>) -> Result<Child> {
-    let url = format!("http://{}/", release.scene.cluster.ingress);
-    let mut command = plugin::command(release, &["on", "--url", &url, "--host", "nobody.test"])?;
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).process_group(0).kill_on_drop(true);
-    command.spawn().context("kubectl-maintenance cannot be run")
+/// A plugin that has changed all that there is to change, and waits for its front door.
+struct Waiting {
+    plugin: Child,
+    lines: Lines<BufReader<ChildStderr>>,
+    told: Vec<String>,
 }
 
-/// What a terminal sends to the process group in its foreground.
-async fn interrupt(plugin: &Child) -> Result<()> {
-    let group = plugin.id().context("the plugin has ended")?;
-    let mut kill = Command::new("bash");
-    kill.args(["-c", &format!("kill -INT -- -{group}")]);
-    run_program(&mut kill, Duration::from_secs(5)).await?.success().map(drop)
-}
+impl Waiting {
+    async fn start(release: &Release<'_>) -> Result<Self> {
+        let url = format!("http://{}/", release.scene.cluster.ingress);
+        let mut command = plugin::command(release, &["on", "--url", &url, "--host", "nobody.test"])?;
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).process_group(0).kill_on_drop(true);
+        let mut plugin = command.spawn().context("kubectl-maintenance cannot be run")?;
+        let output = plugin.stderr.take().context("the plugin has no output")?;
+        let mut waiting = Self { plugin, lines: BufReader::new(output).lines(), told: Vec::new() };
+        let followed = timeout(Duration::from_secs(30), waiting.read_until(FOLLOWED)).await;
+        followed.with_context(|| format!("the plugin should say \"{FOLLOWED}\""))??;
+        ensure!(
+            waiting.told.last().is_some_and(|line| line.contains(FOLLOWED)),
+            "the plugin ended before it waited: {}",
+            waiting.told.join("\n")
+        );
+        Ok(waiting)
+    }
 
-/// How it ended, and what it had printed.
-async fn ended(plugin: &mut Child) -> Result<(Option<i32>, String)> {
-    let mut lines = BufReader::new(plugin.stderr.take().context("the plugin has no output")?).lines();
-    let told = async {
-        let mut told = Vec::new();
-        while let Some(line) = lines.next_line().await? {
-            told.push(line);
+    /// Reads up to a line that has these words, or to the end.
+    async fn read_until(&mut self, words: &str) -> Result<()> {
+        while let Some(line) = self.lines.next_line().await.context("its output")? {
+            let found = line.contains(words);
+            self.told.push(line);
+            if found {
+                break;
+            }
         }
-        let status = plugin.wait().await?;
-        Ok::<_, std::io::Error>((status.code(), told.join("\n")))
-    };
-    timeout(Duration::from_secs(20), told).await.context("the plugin goes on after Ctrl-C")?.context("its output")
+        Ok(())
+    }
+
+    /// What a terminal sends to the process group in its foreground.
+    async fn interrupt(&self) -> Result<()> {
+        let group = self.plugin.id().context("the plugin has ended")?;
+        let mut kill = Command::new("bash");
+        kill.args(["-c", &format!("kill -INT -- -{group}")]);
+        run_program(&mut kill, Duration::from_secs(5)).await?.success().map(drop)
+    }
+
+    /// How it ended, and what it had printed.
+    async fn ended(mut self) -> Result<(Option<i32>, String)> {
+        let ended = async {
+            while let Some(line) = self.lines.next_line().await? {
+                self.told.push(line);
+            }
+            self.plugin.wait().await
+        };
+        let status = timeout(Duration::from_secs(20), ended).await.context("the plugin goes on after Ctrl-C")?;
+        Ok((status.context("its output")?.code(), self.told.join("\n")))
+    }
 }
