@@ -136,6 +136,15 @@ impl Cluster {
         serde_json::from_str(&text).with_context(|| format!("kubectl get {}", arguments.join(" ")))
     }
 
+    /// The internal address of the first node.
+    pub(crate) async fn node_address(&self) -> Result<String> {
+        let mut nodes = self.get(&["nodes"]).await?;
+        let addresses = nodes["items"][0]["status"]["addresses"].take();
+        let mut addresses = addresses.as_array().into_iter().flatten();
+        let node = addresses.find(|one| one["type"] == "InternalIP").and_then(|one| one["address"].as_str());
+        node.map(str::to_owned).context("the first node has no InternalIP")
+    }
+
     /// Writes a file of that name into the scratch directory and tells its path.
     pub(crate) fn write(&self, name: &str, text: impl AsRef<[u8]>) -> Result<PathBuf> {
         let path = self.scratch.join(name);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::cluster::Helm;
 use crate::http::Mode;
@@ -83,17 +83,10 @@ async fn served(release: &Release<'_>, mode: Mode) -> Result<()> {
         let wanted = (mode == Mode::Normal).then_some(application);
         ensure!(reply.application() == wanted, "{name} should be {wanted:?}'s, but is {:?}'s", reply.application());
     }
-    let node = node_address(&release.scene.cluster.get(&["nodes"]).await?)?;
+    let node = release.scene.cluster.node_address().await?;
     wait_for(&format!("the node port to be in mode {}", mode.word()), Duration::from_secs(10), async || {
         let reply = crate::http::get(&format!("{node}:30937"), "shop", "/").await;
         Ok((reply.ok().and_then(|reply| reply.mode()) == Some(mode)).then_some(()))
     })
     .await
-}
-
-/// The internal address of the first node.
-pub(super) fn node_address(nodes: &Value) -> Result<String> {
-    let addresses = nodes["items"][0]["status"]["addresses"].as_array().cloned().unwrap_or_default();
-    let node = addresses.iter().find(|one| one["type"] == "InternalIP").and_then(|one| one["address"].as_str());
-    node.map(str::to_owned).context("the first node has no InternalIP")
 }

@@ -15,8 +15,6 @@ use crate::release::Release;
 use crate::scene::Scene;
 use anyhow::{Context, Result, ensure};
 
-use super::front_services::node_address;
-
 /// Of the upload and the download.
 const LENGTH: Duration = Duration::from_secs(30);
 /// Sent each 100 ms.
@@ -102,7 +100,7 @@ async fn kept(scene: &Scene) -> Result<()> {
     let release = Release::in_front(scene, "nodeport", Helm::V4, &["shop"], &node_port).await?;
     let service = release.get(&["service", "shop-front"]).await?;
     let port = service["spec"]["ports"][0]["nodePort"].as_u64().unwrap_or_default();
-    let node = node_address(&scene.cluster.get(&["nodes"]).await?)?;
+    let node = scene.cluster.node_address().await?;
     let door = format!("{node}:{port}");
 
     let mut kept =
