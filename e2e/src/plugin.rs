@@ -32,10 +32,15 @@ pub(crate) async fn plugin(release: &Release<'_>, arguments: &[&str]) -> Result<
     run(&mut command(release, arguments)?, LIMIT).await
 }
 
-/// Switches, and waits at the front door of the first host.
-pub(crate) async fn switch(release: &Release<'_>, mode: Mode) -> Result<Output> {
+/// The command that switches and waits at the front door of the first host.
+pub(crate) fn switch_command(release: &Release<'_>, mode: Mode) -> Result<Command> {
     let url = format!("http://{}/", release.scene.cluster.ingress);
-    plugin(release, &[verb(mode), "--url", &url, "--host", release.user_host()]).await
+    command(release, &[verb(mode), "--url", &url, "--host", release.user_host()])
+}
+
+/// Runs that to its end.
+pub(crate) async fn switch(release: &Release<'_>, mode: Mode) -> Result<Output> {
+    run(&mut switch_command(release, mode)?, LIMIT).await
 }
 
 pub(crate) fn verb(mode: Mode) -> &'static str {

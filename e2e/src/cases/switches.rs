@@ -17,10 +17,6 @@ use crate::scene::{Scene, Switches};
 
 const ROUNDS: usize = 10;
 
-/// How long old answers may come after a command that does not wait for them to end, in seconds: a proxy has to learn of
-/// it, and Helm 3 returns before old pods are told to end.
-const LATEST: f64 = 3.0;
-
 /// What is switched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum What {
@@ -65,9 +61,8 @@ pub(crate) async fn measured(scene: &Scene, what: What, by: By) -> Result<()> {
     });
     no_fault(&answers)?;
     for (number, switch) in each.iter().enumerate() {
-        let allowed = if by.waits() { 0.0 } else { LATEST };
         ensure!(
-            switch.stale_for <= allowed,
+            switch.stale_for <= by.latest(),
             "switch {} of {}: {} answers of the old mode to requests sent after the command had returned, the last {:.2} s after it",
             number + 1,
             each.len(),
@@ -102,22 +97,18 @@ async fn released(scene: &Scene, what: What, by: By) -> Result<Release<'_>> {
     Release::in_front(scene, "", helm, applications, &[]).await
 }
 
-/// Switches, and waits until whatever may come late has come: when the command began, and when it had returned.
+/// Switches, and waits for longer than old answers may come: when the command began, and when it had returned.
 async fn switch(release: &Release<'_>, mode: Mode, by: By) -> Result<(Instant, Instant)> {
     let mut command = match by {
         By::Helm(helm) => by_notes(release, mode, helm).await?,
-        By::Plugin => {
-            let url = format!("http://{}/", release.scene.cluster.ingress);
-            let arguments = [plugin::verb(mode), "--url", &url, "--host", release.user_host()];
-            plugin::command(release, &arguments)?
-        }
+        By::Plugin => plugin::switch_command(release, mode)?,
         By::Script => script(release, mode)?,
     };
     let started = Instant::now();
     run(&mut command, Duration::from_secs(320)).await?.success()?;
     let returned = Instant::now();
     release.await_users(mode, Duration::from_secs(30)).await?;
-    sleep(Duration::from_millis(1500)).await;
+    sleep(Duration::from_secs_f64(by.latest() + 1.5)).await;
     Ok((started, returned))
 }
 
@@ -174,9 +165,13 @@ impl By {
         }
     }
 
-    /// Whether it returns when nobody can get the old mode any more.
-    fn waits(self) -> bool {
-        matches!(self, Self::Plugin | Self::Helm(Helm::V4))
+    /// How long old answers may come after the command, in seconds. A proxy has to learn of it, and Helm 3 returns before old
+    /// pods are told to end.
+    fn latest(self) -> f64 {
+        match self {
+            Self::Plugin | Self::Helm(Helm::V4) => 0.0,
+            Self::Helm(Helm::V3) | Self::Script => 3.0,
+        }
     }
 }
 
