@@ -1,4 +1,4 @@
-//! `compose.yaml`: both services, as the README gives them.
+//! `compose.yaml`: both services, as docs/local-deployment.md gives them.
 
 use std::time::Duration;
 
