@@ -3,14 +3,16 @@
 //!
 //! `e2e [--list] [CASE...]` with the names of the cases to run, else all of them. It reads
 //!
-//! - `E2E_KUBECONFIG`, which is required: the cluster;
-//! - `E2E_IMAGE`: an image that the cluster has loaded, by default `ghcr.io/maintenance-mode/maintenance-mode:dev`;
+//! - `E2E_KUBECONFIG`, which is required: the cluster, which has Contour with the Gateway `contour` in `projectcontour`,
+//!   and metrics-server;
+//! - `E2E_IMAGE`: the server's image, which the cluster has loaded, by default
+//!   `ghcr.io/maintenance-mode/maintenance-mode:dev`;
 //! - `E2E_APPLICATION_IMAGE`: that of `e2e/application`, loaded too, by default `ghcr.io/maintenance-mode/e2e-application:dev`;
 //! - `E2E_OAUTH2_PROXY_IMAGE`: that of oauth2-proxy, by default its own, which the cluster then pulls;
 //! - `E2E_INGRESS`, else `CLUSTER_INGRESS`: the URL of the Ingress controller;
 //! - `HELM3`, `HELM4`: the two helms, else `helm3` and `helm` from PATH;
 //! - `ARGOCD_SERVER`, with whatever else `argocd` needs: the Argo CD of that cluster, whose repo-server can read this
-//!   machine's files;
+//!   machine's files, as `ci/airgap/argocd` starts it;
 //! - `E2E_ARGOCD=none`: there is no such Argo CD, so its case is not run and says so. Without either it fails.
 //!
 //! The plugin is the `kubectl-maintenance` beside this program.

@@ -223,13 +223,11 @@ impl<'a> App<'a> {
     async fn of_example(release: Release<'a>) -> Result<Self> {
         let trees = vec![Tree::of_chart(&release).await?, Tree::new(&release, "deploy").await?];
         let app = Self { release, trees, file: "shop/maintenance.yaml" };
-        let example = app.example("application.yaml").to_string_lossy().into_owned();
-        let convert = ["create", "--dry-run=client", "--filename", &example, "-o", "json"];
-        let text = app.release.scene.cluster.kubectl(&convert).await?;
-        let mut application: Value = serde_json::from_str(&text).with_context(|| example.clone())?;
+        let example = app.example("application.yaml");
+        let mut application = app.read(&example).await?;
         let sources = application["spec"]["sources"].as_array_mut().map(Vec::as_mut_slice);
         let Some([chart, values]) = sources else {
-            return Err(anyhow!("{example} should have two sources, the chart and the values"));
+            return Err(anyhow!("{} should have two sources, the chart and the values", example.display()));
         };
         for (source, tree) in [chart, values].into_iter().zip(&app.trees) {
             source["repoURL"] = tree.url().into();
@@ -242,24 +240,22 @@ impl<'a> App<'a> {
     /// The demo's own application, with the values beside the chart.
     async fn of_tiers(release: Release<'a>) -> Result<Self> {
         let app = Self { trees: vec![Tree::of_chart(&release).await?], release, file: "values.yaml" };
-        let application = json!({
-            "apiVersion": "argoproj.io/v1alpha1",
-            "kind": "Application",
-            "metadata": { "namespace": "argocd" },
-            "spec": {
-                "project": "default",
-                "source": {
-                    "repoURL": app.trees[0].url(),
-                    "targetRevision": "main",
-                    "path": "chart",
-                    "helm": { "releaseName": app.release.name, "valueFiles": [format!("../{}", app.file)] },
-                },
-                "destination": { "server": "https://kubernetes.default.svc" },
-                "syncPolicy": { "automated": { "prune": true, "selfHeal": true } },
-            },
-        });
+        let cluster = &app.release.scene.cluster;
+        let (url, values) = (app.trees[0].url(), format!("../{}", app.file));
+        let names = [("URL", url.as_str()), ("RELEASE", &app.release.name), ("VALUES", &values)];
+        let text = cluster.manifest("argocd-application", &names)?;
+        let file = cluster.write(&format!("{}-application.yaml", app.release.namespace), text)?;
+        let application = app.read(&file).await?;
         app.start(application, &app.tiers_values(&json!({}))).await?;
         Ok(app)
+    }
+
+    /// A manifest as JSON.
+    async fn read(&self, file: &Path) -> Result<Value> {
+        let path = file.to_string_lossy();
+        let convert = ["create", "--dry-run=client", "--filename", &path, "-o", "json"];
+        let text = self.release.scene.cluster.kubectl(&convert).await?;
+        serde_json::from_str(&text).with_context(|| path.clone().into_owned())
     }
 
     /// Gives the Application the names of this case and waits until it is in the cluster.
