@@ -16,7 +16,7 @@ $arguments = @('upgrade', '--install', $Release, $chart, '--namespace', $Namespa
 if ("$version $arguments" -like 'v4.*maintenance.enabled=*') { $arguments += '--server-side=true', '--force-conflicts' }
 "$helm $arguments"
 & $helm @arguments
-if ($LASTEXITCODE -ne 0) { Stop-Here 'nothing is deployed. Where helm names a conflict with kubectl, somebody has switched: say the mode, such as --set maintenance.enabled=true' }
+if ($LASTEXITCODE -ne 0) { Stop-Here 'helm failed. Where it names a conflict with kubectl, somebody has switched: say the mode, such as --set maintenance.enabled=true' }
 
 "
 Look at the pods:  kubectl get pods -n $Namespace -l app.kubernetes.io/instance=$Release

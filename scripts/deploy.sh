@@ -19,7 +19,7 @@ set -- upgrade --install "$release" "$chart" --namespace "$namespace" --create-n
 # Who says the mode takes it over from whoever has switched since; else Helm 4 stops, and ends no maintenance. Helm 3 knows neither flag.
 case "$version $*" in v4.*maintenance.enabled=*) set -- "$@" --server-side=true --force-conflicts ;; esac
 printf '%s' "$helm"; printf ' %q' "$@"; echo
-"$helm" "$@" || die "nothing is deployed. Where helm names a conflict with kubectl, somebody has switched: say the mode, such as --set maintenance.enabled=true"
+"$helm" "$@" || die "helm failed. Where it names a conflict with kubectl, somebody has switched: say the mode, such as --set maintenance.enabled=true"
 
 echo "
 Look at the pods:  kubectl get pods -n $namespace -l app.kubernetes.io/instance=$release
