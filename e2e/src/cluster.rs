@@ -29,9 +29,9 @@ pub(crate) struct Cluster {
     /// `HOST:PORT` of the Ingress controller.
     pub(crate) ingress: String,
     pub(crate) repository: PathBuf,
-    /// Of the chart, as `REPOSITORY:TAG`.
+    /// The server's, as `REPOSITORY:TAG`.
     pub(crate) image: String,
-    /// Of the application that is there already.
+    /// That of `e2e/application`.
     pub(crate) application_image: String,
     /// Directories in which `helm` is version 3 or 4; an error says why there is none.
     helm3: Result<PathBuf, String>,
@@ -45,7 +45,7 @@ pub(crate) struct Cluster {
 impl Helm {
     pub(crate) const BOTH: [Self; 2] = [Self::V3, Self::V4];
 
-    /// Of namespaces and of figures.
+    /// As namespaces and figures have it.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::V3 => "helm3",

@@ -76,7 +76,7 @@ async fn main() -> ExitCode {
     };
     let scratch = env::temp_dir().join(format!("e2e-{}", std::process::id()));
     let outcome = LocalSet::new().run_until(prove(&cases, &scratch)).await;
-    // Links, tokens and work trees; it may not be there.
+    // Links, tokens and work trees. Without the variables that it needs there is none yet.
     let _ = fs::remove_dir_all(&scratch);
     match outcome {
         Ok(true) => ExitCode::SUCCESS,
@@ -114,7 +114,7 @@ async fn prove(cases: &[&'static Case], scratch: &Path) -> Result<bool> {
     };
     if ended.is_err() {
         eprintln!("ending early: taking away what the cases have made");
-        // With the programs that they run.
+        // Ends the cases, and the programs that they run.
         running.shutdown().await;
         let cleaned = tokio::select! {
             cleaned = clean_up(scenes) => cleaned,

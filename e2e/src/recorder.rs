@@ -16,7 +16,7 @@ use crate::judge;
 /// keeps up.
 const LEAST_RATE: f64 = 33.0;
 
-/// Of each worker, so that it may wait 200 ms for an answer.
+/// How often each worker sends: an answer that takes longer delays the next request.
 const EVERY: Duration = Duration::from_millis(200);
 
 /// Who serves users in normal mode.
@@ -35,7 +35,7 @@ pub(crate) struct Recorder {
     workers: Vec<JoinHandle<()>>,
     /// Since when each worker has waited for an answer that is not there yet.
     waiting: Vec<Rc<Cell<Option<Instant>>>>,
-    /// Of which each must have been answered.
+    /// Each tier over each kind of connection: all of them must have answers.
     streams: Vec<(Tier, Connection)>,
 }
 

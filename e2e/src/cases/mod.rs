@@ -39,7 +39,7 @@ type Run = for<'a> fn(&'a Scene) -> Pin<Box<dyn Future<Output = Result<()>> + 'a
 pub(crate) struct Case {
     pub(crate) name: &'static str,
     pub(crate) about: &'static str,
-    /// Of those that there are: more than one where figures are of a machine that does little else.
+    /// How many of the run's turns it takes: more than one where its figures want a machine that does little else.
     pub(crate) turns: u32,
     pub(crate) run: Run,
 }
