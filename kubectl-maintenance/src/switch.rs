@@ -52,9 +52,16 @@ pub fn choose(session: &Session<'_>, switch: &cli::Switch) -> Result<Vec<Release
         Some(namespace) => namespace.clone(),
         None => who::namespace(session.kubectl)?,
     };
-    let mut there = release::find(session.kubectl, Some(&namespace), None)?;
+    let chosen = among(release::find(session.kubectl, Some(&namespace), None)?, &switch.releases, &namespace)?;
+    match chosen.iter().find_map(Release::obstacle) {
+        Some(why) => bail!("{why}. Nothing has changed"),
+        None => Ok(chosen),
+    }
+}
+
+fn among(mut there: Vec<Release>, wanted: &[String], namespace: &str) -> Result<Vec<Release>> {
     let names = there.iter().map(|release| release.name.as_str()).collect::<Vec<_>>().join(", ");
-    if switch.releases.is_empty() {
+    if wanted.is_empty() {
         return match there.len() {
             1 => Ok(there),
             0 => {
@@ -66,13 +73,13 @@ pub fn choose(session: &Session<'_>, switch: &cli::Switch) -> Result<Vec<Release
             }
         };
     }
-    for name in &switch.releases {
+    for name in wanted {
         if !there.iter().any(|release| &release.name == name) {
             let names = if names.is_empty() { "none".to_owned() } else { names };
             bail!("there is no release {name} in namespace {namespace}; there is: {names}");
         }
     }
-    there.retain(|release| switch.releases.contains(&release.name));
+    there.retain(|release| wanted.contains(&release.name));
     Ok(there)
 }
 

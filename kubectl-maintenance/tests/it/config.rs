@@ -200,6 +200,36 @@ fn a_pod_that_nobody_can_reach_holds_nothing_up() {
 }
 
 #[test]
+fn a_pod_that_starts_late_is_given_the_same_time() {
+    let cluster = Cluster::tiers();
+    for pod in ["web-1", "web-2"] {
+        cluster.state.borrow_mut().pods.get_mut(pod).unwrap().silent = true;
+    }
+    let annotate = "annotate";
+    for _ in 0..5 {
+        cluster.before(annotate, |_| ());
+    }
+    // More than ten seconds later those are there, and another starts.
+    cluster.before(annotate, |state| {
+        for pod in ["web-1", "web-2"] {
+            state.pods.get_mut(pod).unwrap().silent = false;
+        }
+        let mut pod = state.objects["pods/web-1"].clone();
+        pod["metadata"]["name"] = "web-3".into();
+        pod["status"]["conditions"] = json!([{"type": "Ready", "status": "False"}]);
+        state.objects.insert("pods/web-3".into(), pod);
+        let mut late = state.pods["web-1"].clone();
+        late.silent = true;
+        state.pods.insert("web-3".into(), late);
+    });
+    // It is asked while it starts, and answers.
+    cluster.before(annotate, |state| state.pods.get_mut("web-3").unwrap().silent = false);
+    let said = cluster.run(&["on"]);
+    said.ended(0, &["3 of 3 user pods have read the change"]);
+    said.not("not waited for");
+}
+
+#[test]
 fn a_ready_pod_that_does_not_follow_is_named() {
     let cluster = Cluster::tiers();
     cluster.state.borrow_mut().pods.get_mut("web-1").unwrap().deaf = true;

@@ -200,6 +200,13 @@ fn a_front_service_without_its_selectors_is_told_before_anything_changes() {
     cluster
         .run(&["on"])
         .ended(1, &["service/shop-front in namespace shop has no annotation maintenance-mode.github.io/selectors"]);
+    // Other releases are told of all the same.
+    cluster.release("web", "config", "app-config", &json!({}));
+    cluster.run(&["status"]).ended(
+        1,
+        &["WRONG: service/shop-front in namespace shop has no annotation", "web in shop", "MAINTENANCE_MODE is unset"],
+    );
+    cluster.remove("configmaps/app-config");
     cluster.remove("services/shop-front");
     cluster
         .run(&["on"])
