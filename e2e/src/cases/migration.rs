@@ -41,14 +41,14 @@ async fn pod_selector(scene: &Scene) -> Result<()> {
 }
 
 /// The application, and a release of the chart before in front of it.
-async fn before<'a>(scene: &'a Scene, chart: &str, helm: Helm, old: &[&str]) -> Result<Release<'a>> {
-    let mut release = Release::prepare(scene, chart, helm).await?;
+async fn before<'a>(scene: &'a Scene, part: &str, helm: Helm, old: &[&str]) -> Result<Release<'a>> {
+    let mut release = Release::prepare(scene, part, helm).await?;
     release.make_standby(&[]);
     release.name = "shop-front".to_owned();
     release.fullname = release.name.clone();
     release.user_hosts = vec![format!("{}-users.test", release.namespace)];
     release.apply_application("shop").await?;
-    if chart == "pod-selector" {
+    if part == "pod-selector" {
         // The chart before had the Service.
         release.kubectl(&["delete", "service", "shop"]).await?;
         release.apply_ingress("shop", release.user_host(), "shop").await?;
@@ -63,8 +63,7 @@ async fn before<'a>(scene: &'a Scene, chart: &str, helm: Helm, old: &[&str]) -> 
         ],
     ]
     .concat();
-    let chart = format!("./e2e/manifests/before/{chart}");
-    let mut arguments = vec!["install", &release.name, &chart, "--wait", "--timeout", "120s"];
+    let mut arguments = vec!["install", &release.name, "./e2e/manifests/before", "--wait", "--timeout", "120s"];
     arguments.extend(sets.iter().map(String::as_str).chain(old.iter().copied()).flat_map(|set| ["--set", set]));
     release.run_helm(&arguments).await?.success()?;
     release.await_users(Mode::Normal, Duration::from_secs(60)).await?;
