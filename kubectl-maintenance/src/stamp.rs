@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::change::Change;
+use crate::managed_fields::{held_by_others, only_ours};
 use crate::object::annotation;
 
 /// Who switches, when, and why.
@@ -58,4 +59,19 @@ pub fn kept_managed_fields(change: &Change) -> Value {
     let kept = annotation(&change.before, "restore-meta").and_then(|text| serde_json::from_str::<Value>(text).ok());
     let kept = kept.and_then(|meta| meta.get("managedFields").cloned());
     kept.or_else(|| change.before.pointer("/metadata/managedFields").cloned()).unwrap_or_default()
+}
+
+/// The fields that `off` does not give back, as their owner has another value for them: a Helm that has set maintenance
+/// itself. Ours, they make Helm 4 stop with a conflict, where it would put users back on the page without a word.
+#[must_use]
+pub fn not_given_back(change: &Change) -> Value {
+    let now = change.before.pointer("/metadata/managedFields").unwrap_or(&Value::Null);
+    let kept = kept_managed_fields(change);
+    let mut stay = json!({});
+    for field in change.fields() {
+        if held_by_others(now, &field) || only_ours(&kept, &field) {
+            stay[format!("f:{}", field[0])][format!("f:{}", field[1])] = json!({});
+        }
+    }
+    stay
 }

@@ -11,8 +11,7 @@ use crate::doors::ask::{Expect, Question, Verdict, await_good};
 use crate::doors::find::{At, Door, find};
 use crate::entries::Entries;
 use crate::failure::{Interrupted, Misuse};
-use crate::object::Name;
-use crate::owners::{Writer, owner, renders, renders_now, renders_selector};
+use crate::owners::{Writer, owner, renders, renders_now, renders_rest, renders_selector};
 use crate::pods::{Pod, Wanted};
 use crate::release::{self, Kind, Mode, Release};
 use crate::report::{Asked, Report, Switched};
@@ -149,15 +148,27 @@ impl Plan {
 /// A field that a change writes, and who renders it.
 struct Field {
     name: String,
+    object: String,
     /// Nobody, where it is not rendered.
     writer: Option<Writer>,
+    /// Who renders the rest of its object.
+    rest: Option<Writer>,
+    /// A text of the page, and not the mode.
+    text: bool,
     /// Whether its value is the renderer's, and not one that we or somebody else have set since.
     theirs: bool,
 }
 
 fn fields(change: &Change) -> Vec<Field> {
     let object = &change.before;
-    let field = |name: String, at: &[&str], writer| Field { name, writer, theirs: renders_now(object, at).is_some() };
+    let field = |name: String, at: &[&str], writer| Field {
+        name,
+        object: change.object.to_string(),
+        writer,
+        rest: renders_rest(object),
+        text: [["data", settings::MESSAGE], ["data", settings::UNTIL]].iter().any(|text| text == at),
+        theirs: renders_now(object, at).is_some(),
+    };
     let keys = settings::keys(change).into_iter();
     let keys = keys.map(|key| field(format!("data.{key}"), &["data", key], renders(object, &["data", key])));
     let selector = change.changes("/spec/selector").then(|| {
@@ -180,28 +191,28 @@ fn refuse_what_is_taken_back(session: &Session<'_>, force: bool, change: &Change
 /// One line on what the next `helm upgrade` does to all changes of a release.
 fn next_upgrade(changes: &[Change], mode: Mode) -> Option<String> {
     let owner = changes.iter().find_map(|change| owner(&change.before))?;
-    let all = changes.iter().flat_map(|change| fields(change).into_iter().map(move |field| (field, &change.object)));
-    let (rendered, others): (Vec<_>, Vec<_>) = all.partition(|(field, _)| field.writer.is_some());
-    let named = |fields: &[(Field, &Name)]| {
-        let fields = fields.iter().map(|(field, object)| format!("{} of {object}", field.name));
-        fields.collect::<Vec<_>>().join(", ")
+    let (texts, modes): (Vec<_>, Vec<_>) = changes.iter().flat_map(fields).partition(|field| field.text);
+    let named = |fields: &[Field]| {
+        fields.iter().map(|field| format!("{} of {}", field.name, field.object)).collect::<Vec<_>>().join(", ")
     };
-    match mode {
-        Mode::Maintenance => match rendered.first() {
-            Some((field, _)) => owner.next_upgrade(&named(&rendered), field.writer.as_ref(), mode),
-            None => {
-                let unset: Vec<_> =
-                    others.into_iter().filter(|(field, _)| field.name.ends_with(settings::MODE)).collect();
-                if unset.is_empty() { None } else { owner.next_upgrade(&named(&unset), None, mode) }
-            }
-        },
-        // `off` gives back who owns what, so nothing conflicts; only where Helm itself has set maintenance it does so again.
-        Mode::Normal => {
-            let theirs: Vec<_> = rendered.into_iter().filter(|(field, _)| field.theirs).collect();
-            let writer = Writer { manager: String::new(), applies: false };
-            if theirs.is_empty() { None } else { owner.next_upgrade(&named(&theirs), Some(&writer), mode) }
-        }
+    let (rendered, unset): (Vec<_>, Vec<_>) = modes.into_iter().partition(|field| field.writer.is_some());
+    if mode == Mode::Normal {
+        // `off` gives back who owns what, but where Helm itself has set maintenance.
+        let theirs: Vec<_> = rendered.into_iter().filter(|field| field.theirs).collect();
+        return owner.next_upgrade(&named(&theirs), theirs.first()?.writer.as_ref(), mode);
     }
+    let of_mode = match (rendered.first(), unset.first()) {
+        (Some(field), _) => owner.next_upgrade(&named(&rendered), field.writer.as_ref(), mode),
+        (None, Some(_)) => owner.next_upgrade(&named(&unset), None, mode),
+        (None, None) => None,
+    };
+    // Helm 4 conflicts at a text that it has not rendered yet, too.
+    let conflicts = |field: &Field| field.rest.as_ref().is_some_and(|rest| rest.applies);
+    let texts: Vec<_> = texts.into_iter().filter(|field| field.writer.is_some() || conflicts(field)).collect();
+    let writer = texts.first().and_then(|field| field.writer.as_ref().or(field.rest.as_ref()));
+    let of_texts = writer.and_then(|writer| owner.next_upgrade_of_texts(&named(&texts), writer));
+    let says: Vec<String> = of_mode.into_iter().chain(of_texts).collect();
+    (!says.is_empty()).then(|| says.join("; "))
 }
 
 /// Checks, changes, waits, and tells. Whether it is in force everywhere.
@@ -234,7 +245,8 @@ pub fn carry_out(session: &Session<'_>, switch: &cli::Switch, mode: Mode, by: &s
     let objects = undo::make(session, &changes)?;
     if mode == Mode::Normal {
         for (change, now) in changes.iter().zip(objects) {
-            if let Err(why) = undo::give_back(session, &change.object, now, &stamp::kept_managed_fields(change)) {
+            let (kept, stay) = (stamp::kept_managed_fields(change), stamp::not_given_back(change));
+            if let Err(why) = undo::give_back(session, &change.object, now, &kept, &stay) {
                 session.output.note(&format!("{} in namespace {}: {why:#}", change.object, change.object.namespace));
             }
         }

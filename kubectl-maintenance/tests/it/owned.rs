@@ -50,11 +50,15 @@ fn a_selector_that_a_person_has_patched_is_rendered_all_the_same() {
 }
 
 #[test]
-fn what_helm_itself_has_set_it_sets_again() {
+fn what_helm_itself_has_set_it_sets_again_or_meets_a_conflict() {
     let cluster = Cluster::standby();
     cluster.annotate("services/shop-front", "meta.helm.sh/release-name", "page");
     cluster.edit("services/shop-front", "/spec/selector", json!({"app": "page"}));
     cluster.written("services/shop-front", "helm", "Apply", &json!({"f:spec": {"f:selector": {}}}));
+    let says = "conflict at spec.selector of service/shop-front, unless its values say maintenance.enabled=false too";
+    cluster.run(&["off"]).ended(0, &[says]);
+    cluster.edit("services/shop-front", "/spec/selector", json!({"app": "page"}));
+    cluster.written("services/shop-front", "helm", "Update", &json!({"f:spec": {"f:selector": {}}}));
     let says = "sets spec.selector of service/shop-front as its values say: give it maintenance.enabled=false";
     cluster.run(&["off"]).ended(0, &[says]);
 }
@@ -165,4 +169,44 @@ fn status_tells_who_owns_what_is_switched() {
     cluster.run(&["status"]).ended(0, &["service/shop-front: normal, owned by Helm (page)"]);
     cluster.annotate("services/shop-front", "argocd.argoproj.io/tracking-id", "front:v1/Service:shop/shop-front");
     cluster.run(&["status"]).ended(0, &["service/shop-front: normal, owned by Argo CD (front)"]);
+}
+
+#[test]
+fn what_helm_4_itself_has_set_stays_ours_so_that_its_next_upgrade_stops() {
+    let ours = |object: &serde_json::Value| {
+        let mut managers = object["metadata"]["managedFields"].as_array().unwrap().iter();
+        managers.any(|entry| entry["manager"] == "kubectl-maintenance")
+    };
+    let helm = |mode: &str| {
+        let cluster = Cluster::tiers();
+        cluster.edit(CONFIG, "/metadata/annotations", json!({"meta.helm.sh/release-name": "web"}));
+        cluster.edit(CONFIG, "/data/MAINTENANCE_MODE", json!(mode));
+        cluster.written(CONFIG, "helm", "Apply", &json!({"f:data": {"f:MAINTENANCE_MODE": {}}}));
+        cluster
+    };
+    let cluster = helm("true");
+    let says = "conflict at data.MAINTENANCE_MODE of configmap/app-config, unless its values say maintenance.enabled=false too; with --force-conflicts it puts users back on the page";
+    cluster.run(&["off", "--wait=false"]).ended(0, &[says]);
+    assert!(ours(&cluster.object(CONFIG)));
+    // Nor after another maintenance, of which Helm is known to render the mode.
+    cluster.run(&["on", "--wait=false"]).ended(0, &["unless its values say maintenance.enabled=true too"]);
+    cluster.run(&["off", "--wait=false"]).ended(0, &[]);
+    assert!(ours(&cluster.object(CONFIG)));
+    // What is again as Helm wrote it is Helm's.
+    let cluster = helm("false");
+    cluster.run(&["on", "--wait=false"]).ended(0, &[]);
+    cluster.run(&["off", "--wait=false"]).ended(0, &[]);
+    assert!(!ours(&cluster.object(CONFIG)));
+}
+
+#[test]
+fn helm_4_meets_a_message_of_ours_that_its_values_newly_set() {
+    let cluster = Cluster::tiers();
+    cluster.edit(CONFIG, "/metadata/annotations", json!({"meta.helm.sh/release-name": "web"}));
+    cluster.written(CONFIG, "helm", "Apply", &json!({"f:data": {"f:MAINTENANCE_MODE": {}}}));
+    let says = "conflict at data.MAINTENANCE_MESSAGE of configmap/app-config, where its values say another";
+    cluster.run(&["on", "--wait=false", "--message", "Back soon"]).ended(0, &[says]);
+    cluster.run(&["off", "--wait=false"]).ended(0, &[]);
+    cluster.written(CONFIG, "helm", "Update", &json!({"f:data": {"f:MAINTENANCE_MODE": {}}}));
+    cluster.run(&["on", "--wait=false", "--message", "Back soon"]).not("MAINTENANCE_MESSAGE");
 }
