@@ -234,10 +234,7 @@ mod tests {
         let mut change = Change::of(Name::of("configmap", &configmap()), &configmap());
         change.annotate("restore-meta", Some("long"));
         let now = json!({"metadata": {"annotations": {"maintenance-mode.github.io/restore-meta": "longer"}}});
-        assert_eq!(
-            change.differs(&now),
-            ["metadata.annotations.maintenance-mode.github.io/restore-meta is another"]
-        );
+        assert_eq!(change.differs(&now), ["metadata.annotations.maintenance-mode.github.io/restore-meta is another"]);
     }
 
     #[test]

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::{Arg, ArgAction, ArgGroup, ArgMatches, Args, Command, FromArgMatches, Parser, Subcommand, ValueEnum};
+use hyper::Uri;
+use hyper::http::uri::Authority;
 use jiff::{SignedDuration, Timestamp};
 
 /// The exit status of misuse.
@@ -89,8 +91,8 @@ pub struct Off {
     /// What `on` and `off` share.
     #[command(flatten)]
     pub switch: Switch,
-    /// Ask this URL of the application first, and go on only where it answers below 500
-    #[arg(long, value_name = "URL", value_parser = url)]
+    /// Ask this URL of the application first, for --host where that is given, and go on only where it answers below 500
+    #[arg(long, value_name = "URL", value_parser = url, group = "asked")]
     pub check: Option<String>,
 }
 
@@ -133,18 +135,20 @@ pub struct Switch {
 #[derive(Args, Debug)]
 pub struct Place {
     /// The namespace; default: that of kubectl's context
-    #[arg(short, long, value_name = "NS")]
+    #[arg(short, long, value_name = "NS", value_parser = namespace)]
     pub namespace: Option<String>,
 }
 
-/// Which URLs to ask, beside the hosts of the entries that lead to what is switched.
+/// Which URLs to ask instead of the hosts of the entries that lead to what is switched: whoever names one knows how to get
+/// there from here.
 #[derive(Args, Debug)]
+#[command(group(ArgGroup::new("asked").multiple(true)))]
 pub struct Doors {
     /// A front door that must answer, instead of those that the entries name
-    #[arg(long = "url", value_name = "URL", value_parser = url)]
+    #[arg(long = "url", value_name = "URL", value_parser = url, group = "asked")]
     pub urls: Vec<String>,
     /// The host to ask each --url for, as Host and as SNI
-    #[arg(long, requires = "urls")]
+    #[arg(long, value_parser = host, requires = "asked")]
     pub host: Option<String>,
 }
 
@@ -239,19 +243,40 @@ fn time(text: &str) -> Result<Timestamp, String> {
     text.parse().map_err(|_| "expected a time in RFC 3339 with a zone, such as 2026-12-02T07:00:00+01:00".to_owned())
 }
 
+/// The longest duration: a year.
+const LONGEST: Duration = Duration::from_hours(8760);
+
 fn duration(text: &str) -> Result<Duration, String> {
-    let expected = || "expected a duration such as 120s, 90m or 2h".to_owned();
     let parsed = match text.parse::<u32>() {
-        Ok(seconds) => SignedDuration::from_secs(seconds.into()),
-        Err(_) => text.parse().map_err(|_| expected())?,
+        Ok(seconds) => Some(SignedDuration::from_secs(seconds.into())),
+        Err(_) => text.parse().ok(),
     };
-    Duration::try_from(parsed).map_err(|_| expected())
+    let parsed = parsed.and_then(|parsed| Duration::try_from(parsed).ok()).filter(|parsed| *parsed <= LONGEST);
+    parsed.ok_or_else(|| "expected a duration such as 120s, 90m or 2h, at most 8760h".to_owned())
 }
 
 fn url(text: &str) -> Result<String, String> {
-    let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
-    match rest {
-        Some(rest) if !rest.is_empty() => Ok(text.to_owned()),
+    let schemes = ["http", "https"].map(Some);
+    match text.parse::<Uri>() {
+        Ok(uri) if schemes.contains(&uri.scheme_str()) && uri.host().is_some_and(|host| !host.is_empty()) => {
+            Ok(text.to_owned())
+        }
         _ => Err("expected an address that begins with http:// or https://".to_owned()),
+    }
+}
+
+fn host(text: &str) -> Result<String, String> {
+    match text.parse::<Authority>() {
+        Ok(host) if !host.host().is_empty() && !text.contains('@') => Ok(text.to_owned()),
+        _ => Err("expected a host, with a port where it is another than that of the URL's scheme".to_owned()),
+    }
+}
+
+/// It becomes a part of paths.
+fn namespace(text: &str) -> Result<String, String> {
+    let plain = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-';
+    match text {
+        text if !text.is_empty() && text.len() <= 63 && text.chars().all(plain) => Ok(text.to_owned()),
+        _ => Err("expected at most 63 lower case letters, digits and dashes".to_owned()),
     }
 }

@@ -181,6 +181,7 @@ mod tests {
             kind: Kind::Service,
             config: Value::Null,
             fronts: vec![front],
+            unknown: Vec::new(),
         }
     }
 

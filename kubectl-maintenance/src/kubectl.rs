@@ -107,8 +107,8 @@ impl Processes {
     fn proxy(&self) -> Result<Arc<Proxy>> {
         let mut proxy = self.proxy.lock().unwrap_or_else(PoisonError::into_inner);
         match &*proxy {
-            Some(proxy) => Ok(Arc::clone(proxy)),
-            None => Ok(Arc::clone(proxy.insert(Arc::new(Proxy::start(|arguments| self.command(arguments))?)))),
+            Some(proxy) if proxy.runs() => Ok(Arc::clone(proxy)),
+            _ => Ok(Arc::clone(proxy.insert(Arc::new(Proxy::start(|arguments| self.command(arguments))?)))),
         }
     }
 
@@ -241,5 +241,21 @@ mod tests {
             kubectl.as_typed(&["patch", "configmap/app-config", "-p", r#"[{"value":"it's"}]"#]),
             r#"kubectl patch configmap/app-config -p '[{"value":"it'\''s"}]' --context=there --token=… --password=…"#
         );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_proxy_that_has_ended_is_started_again() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let client = folder.path().join("kubectl");
+        std::fs::write(&client, "#!/bin/sh\necho Starting to serve\n").unwrap();
+        std::fs::set_permissions(&client, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let kubectl = Processes { client, passed_on: Vec::new(), output: Arc::default(), proxy: Mutex::default() };
+        let first = kubectl.proxy().unwrap();
+        while first.runs() {
+            std::thread::yield_now();
+        }
+        assert!(!Arc::ptr_eq(&first, &kubectl.proxy().unwrap()));
     }
 }

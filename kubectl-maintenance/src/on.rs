@@ -67,11 +67,12 @@ fn planned_end(on: &On, now: Timestamp) -> Result<Option<Timestamp>> {
         (None, Some(lasts)) => Some(now.checked_add(SignedDuration::try_from(lasts)?)?),
         (None, None) => None,
     };
-    match until {
+    match until.map(seconds) {
         Some(until) if until <= now => {
-            Err(Misuse(format!("invalid --until \"{until}\": expected a time to come")).into())
+            let flag = if on.until.is_some() { "--until" } else { "--for" };
+            Err(Misuse(format!("invalid {flag} \"{until}\": expected a time to come")).into())
         }
-        until => Ok(until.map(seconds)),
+        until => Ok(until),
     }
 }
 

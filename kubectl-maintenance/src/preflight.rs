@@ -34,12 +34,12 @@ pub fn patches(session: &Session<'_>, changes: &[&Change]) -> Result<()> {
     Ok(())
 }
 
-/// Asks whether waiting for these releases is allowed.
+/// Asks whether waiting for these releases is allowed; of each whether its pods are to be asked.
 ///
 /// # Errors
 /// Where it is not: one would have to leave in the middle.
-pub fn rights(session: &Session<'_>, releases: &[&Release]) -> Result<()> {
-    let wanted: Vec<Right> = releases.iter().flat_map(|release| needed(release)).collect();
+pub fn rights(session: &Session<'_>, releases: &[(&Release, bool)]) -> Result<()> {
+    let wanted: Vec<Right> = releases.iter().flat_map(|(release, pods)| needed(release, *pods)).collect();
     let reviews: Vec<Value> = wanted.iter().map(Right::review).collect();
     let reviews = json!({"apiVersion": "v1", "kind": "List", "items": reviews}).to_string();
     let ran = session.kubectl.change(&["create", "-f", "-", "-o", "json"], &reviews)?;
@@ -71,7 +71,7 @@ pub fn rights(session: &Session<'_>, releases: &[&Release]) -> Result<()> {
 }
 
 /// What waiting for a release takes.
-fn needed(release: &Release) -> Vec<Right> {
+fn needed(release: &Release, pods: bool) -> Vec<Right> {
     let right = |verb, group, resource, subresource| Right {
         namespace: release.namespace.clone(),
         verb,
@@ -79,8 +79,10 @@ fn needed(release: &Release) -> Vec<Right> {
         resource,
         subresource,
     };
-    let mut rights =
-        vec![right("list", "", "pods", ""), right("get", "", "pods", "proxy"), right("patch", "", "pods", "")];
+    let mut rights = vec![right("list", "", "pods", "")];
+    if pods {
+        rights.extend([right("get", "", "pods", "proxy"), right("patch", "", "pods", "")]);
+    }
     if release.kind == Kind::Service {
         rights.push(right("list", "discovery.k8s.io", "endpointslices", ""));
     }

@@ -16,12 +16,18 @@ use hyper::header::{ACCEPT, HOST};
 use hyper_util::rt::TokioIo;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::kubectl::Answer;
 
 /// How long one answer may take, and its connection.
 const PATIENCE: Duration = Duration::from_secs(15);
+
+/// How often a request is sent again that the API server does not take for now.
+const TIMES: u32 = 5;
+/// And how long after.
+const AGAIN: Duration = Duration::from_secs(1);
+const TOO_MANY_REQUESTS: u16 = 429;
 
 /// What is asked over TCP or a Unix socket.
 trait Stream: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin {}
@@ -84,6 +90,12 @@ impl Proxy {
         Ok(Self { child: Mutex::new(child), address, runtime })
     }
 
+    /// Whether it has not ended by itself.
+    pub fn runs(&self) -> bool {
+        let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
+        matches!(child.try_wait(), Ok(None))
+    }
+
     /// Ends it, and leaves nothing behind.
     pub fn end(&self) {
         let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
@@ -103,7 +115,7 @@ impl Proxy {
             for (at, path) in paths.iter().cloned().enumerate() {
                 let address = self.address.clone();
                 asked.spawn(async move {
-                    let answer = match timeout(PATIENCE, ask(&address, &path)).await {
+                    let answer = match timeout(PATIENCE, until_taken(&address, &path, AGAIN)).await {
                         Ok(answer) => answer,
                         Err(_) => Err(anyhow::anyhow!("no answer within {} s", PATIENCE.as_secs())),
                     };
@@ -174,6 +186,18 @@ impl Address {
     }
 }
 
+/// Asks again while the API server has too much to do, as kubectl itself does; at last that is the answer.
+async fn until_taken(address: &Address, path: &str, pause: Duration) -> Result<Answer> {
+    for _ in 0..TIMES {
+        let answer = ask(address, path).await?;
+        if answer.status != TOO_MANY_REQUESTS {
+            return Ok(answer);
+        }
+        sleep(pause).await;
+    }
+    ask(address, path).await
+}
+
 async fn ask(address: &Address, path: &str) -> Result<Answer> {
     let stream = address.connect().await.context("kubectl proxy does not answer")?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
@@ -184,4 +208,38 @@ async fn ask(address: &Address, path: &str) -> Result<Answer> {
     let body = answer.into_body().collect().await?.to_bytes();
     connection.abort();
     Ok(Answer { status, body: String::from_utf8_lossy(&body).into_owned() })
+}
+
+#[cfg(unix)]
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+
+    /// What comes of a path where the API server has too much to do so many times.
+    fn status_after(busy: usize) -> u16 {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("proxy");
+        let listener = UnixListener::bind(&socket).unwrap();
+        std::thread::spawn(move || {
+            for (number, stream) in listener.incoming().flatten().enumerate() {
+                let mut stream = stream;
+                let _ = stream.read(&mut [0; 1024]).unwrap();
+                let status = if number < busy { "429 Too Many Requests" } else { "200 OK" };
+                write!(stream, "HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n").unwrap();
+            }
+        });
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        let address = Address::Socket(socket);
+        runtime.block_on(until_taken(&address, "/api", Duration::ZERO)).unwrap().status
+    }
+
+    #[test]
+    fn an_api_server_with_too_much_to_do_is_asked_again_and_not_for_ever() {
+        assert_eq!(status_after(0), 200);
+        assert_eq!(status_after(2), 200);
+        assert_eq!(status_after(100), 429);
+    }
 }

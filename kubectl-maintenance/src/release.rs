@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use serde_json::Value;
 
 use crate::kubectl::Kubectl;
@@ -45,6 +45,8 @@ pub struct Release {
     pub config: Value,
     /// Its front Services; none for kind config.
     pub fronts: Vec<Front>,
+    /// Those that cannot be switched, as they do not say what their selectors are.
+    pub unknown: Vec<Name>,
 }
 
 /// A front Service, with the selectors of both modes.
@@ -82,7 +84,10 @@ pub fn find(kubectl: &dyn Kubectl, namespace: Option<&str>, selector: Option<&st
                     && release.name == label(&service, INSTANCE)
             };
             if let Some(release) = releases.iter_mut().find(of) {
-                release.fronts.push(Front::of(service)?);
+                match Front::of(&service) {
+                    Some(front) => release.fronts.push(front),
+                    None => release.unknown.push(Name::of("service", &service)),
+                }
             }
         }
     }
@@ -100,7 +105,18 @@ impl Release {
             kind,
             config,
             fronts: Vec::new(),
+            unknown: Vec::new(),
         }
+    }
+
+    /// Why a front Service cannot be switched.
+    #[must_use]
+    pub fn obstacle(&self) -> Option<String> {
+        let name = self.unknown.first()?;
+        Some(format!(
+            "{name} in namespace {} has no annotation {PREFIX}selectors with both selectors, by which it is switched: helm upgrade renders it",
+            name.namespace
+        ))
     }
 
     /// The ConfigMap's name.
@@ -199,18 +215,11 @@ fn config_mode(config: &Value) -> Result<Mode, String> {
 // === impl Front ===
 
 impl Front {
-    fn of(service: Value) -> Result<Self> {
-        let selectors = annotation(&service, "selectors").unwrap_or_default();
-        let selectors = serde_json::from_str::<Value>(selectors).unwrap_or_default();
+    fn of(service: &Value) -> Option<Self> {
+        let selectors = serde_json::from_str::<Value>(annotation(service, "selectors")?).ok()?;
         let (normal, maintenance) = (map(&selectors, "/normal"), map(&selectors, "/maintenance"));
-        if normal.is_empty() || maintenance.is_empty() {
-            let name = Name::of("service", &service);
-            bail!(
-                "{name} in namespace {} has no annotation {PREFIX}selectors with both selectors, by which it is switched: helm upgrade renders it",
-                name.namespace
-            );
-        }
-        Ok(Self { service, normal, maintenance })
+        let both = !normal.is_empty() && !maintenance.is_empty();
+        both.then(|| Self { service: service.clone(), normal, maintenance })
     }
 
     /// The Service's name.

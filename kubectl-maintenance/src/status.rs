@@ -152,7 +152,8 @@ impl Found {
     /// What is switched.
     fn objects(&mut self) -> Vec<Value> {
         let mut objects = Vec::new();
-        if self.release.modes().is_empty() {
+        self.wrong.extend(self.release.obstacle());
+        if self.release.modes().is_empty() && self.release.unknown.is_empty() {
             self.wrong
                 .push("there is no front Service, so nothing can be switched: name one in frontServices".to_owned());
         }

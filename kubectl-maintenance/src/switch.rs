@@ -51,9 +51,16 @@ pub fn choose(session: &Session<'_>, switch: &cli::Switch) -> Result<Vec<Release
         Some(namespace) => namespace.clone(),
         None => who::namespace(session.kubectl)?,
     };
-    let mut there = release::find(session.kubectl, Some(&namespace), None)?;
+    let chosen = among(release::find(session.kubectl, Some(&namespace), None)?, &switch.releases, &namespace)?;
+    match chosen.iter().find_map(Release::obstacle) {
+        Some(why) => bail!("{why}. Nothing has changed"),
+        None => Ok(chosen),
+    }
+}
+
+fn among(mut there: Vec<Release>, wanted: &[String], namespace: &str) -> Result<Vec<Release>> {
     let names = there.iter().map(|release| release.name.as_str()).collect::<Vec<_>>().join(", ");
-    if switch.releases.is_empty() {
+    if wanted.is_empty() {
         return match there.len() {
             1 => Ok(there),
             0 => {
@@ -65,13 +72,13 @@ pub fn choose(session: &Session<'_>, switch: &cli::Switch) -> Result<Vec<Release
             }
         };
     }
-    for name in &switch.releases {
+    for name in wanted {
         if !there.iter().any(|release| &release.name == name) {
             let names = if names.is_empty() { "none".to_owned() } else { names };
             bail!("there is no release {name} in namespace {namespace}; there is: {names}");
         }
     }
-    there.retain(|release| switch.releases.contains(&release.name));
+    there.retain(|release| wanted.contains(&release.name));
     Ok(there)
 }
 
@@ -171,9 +178,9 @@ fn fields(change: &Change) -> Vec<Field> {
     };
     let keys = settings::keys(change).into_iter();
     let keys = keys.map(|key| field(format!("data.{key}"), &["data", key], renders(object, &["data", key])));
-    let selector = change.changes("/spec/selector").then(|| {
-        field("spec.selector".to_owned(), &["spec", "selector"], Some(renders_selector(object)))
-    });
+    let selector = change
+        .changes("/spec/selector")
+        .then(|| field("spec.selector".to_owned(), &["spec", "selector"], Some(renders_selector(object))));
     keys.chain(selector).collect()
 }
 
@@ -223,7 +230,8 @@ pub fn carry_out(session: &Session<'_>, switch: &cli::Switch, mode: Mode, by: &s
     let changes: Vec<&Change> = plans.iter().flat_map(|plan| &plan.changes).collect();
     preflight::patches(session, &changes)?;
     if switch.wait && !changes.is_empty() {
-        preflight::rights(session, &plans.iter().map(|plan| &plan.release).collect::<Vec<_>>())?;
+        let releases: Vec<_> = plans.iter().map(|plan| (&plan.release, plan.pods.is_some())).collect();
+        preflight::rights(session, &releases)?;
     }
     for plan in plans {
         for note in &plan.notes {

@@ -1,6 +1,6 @@
 //! Waiting until a change is in force: pods that have read it, Services whose endpoints have followed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
@@ -51,7 +51,7 @@ pub fn pods(session: &Session<'_>, release: &Release, wanted: &Wanted, deadline:
     let mut before: Option<Vec<String>> = None;
     let mut slow = false;
     loop {
-        let look = pods.look(session, release, wanted, started);
+        let look = pods.look(session, release, wanted);
         if session.stopped() {
             return Ok(Waited::Interrupted(pods.missing(what, wanted)));
         }
@@ -104,6 +104,8 @@ pub fn pods(session: &Session<'_>, release: &Release, wanted: &Wanted, deadline:
 struct Pods {
     /// Those that have said what is wanted.
     settled: BTreeSet<String>,
+    /// When each of the others was seen first.
+    seen: BTreeMap<String, Instant>,
     /// Those that are not waited for.
     unready: BTreeSet<String>,
     /// Those that are awaited, and what they say.
@@ -117,14 +119,16 @@ struct Pods {
 
 impl Pods {
     /// Asks each pod that has not yet said what is wanted.
-    fn look(&mut self, session: &Session<'_>, release: &Release, wanted: &Wanted, started: Instant) -> Result<()> {
+    fn look(&mut self, session: &Session<'_>, release: &Release, wanted: &Wanted) -> Result<()> {
         let pods = release.pods(session.kubectl)?;
         self.names = pods.iter().map(|pod| pod.name.clone()).collect();
         let asked: Vec<&Pod> = pods.iter().filter(|pod| !self.settled.contains(&pod.name)).collect();
         let told = pods::ask(session.kubectl, &release.namespace, &asked, wanted.message.is_some())?;
         self.open.clear();
         self.settled.retain(|name| self.names.contains(name));
+        let now = session.clock.now();
         for (pod, told) in asked.into_iter().zip(told) {
+            let seen = *self.seen.entry(pod.name.clone()).or_insert(now);
             if told.forbidden {
                 self.forbidden = Some(told.trouble.clone());
             }
@@ -133,7 +137,7 @@ impl Pods {
             }
             if wanted.met_by(&told) {
                 self.settled.insert(pod.name.clone());
-            } else if told.mode.is_none() && !pod.ready && session.clock.now() >= started + STARTS {
+            } else if told.mode.is_none() && !pod.ready && now >= seen + STARTS {
                 if self.unready.insert(pod.name.clone()) {
                     session.output.note(&format!(
                         "pod/{} is not Ready and does not answer, so it gets no requests: not waited for",
@@ -193,27 +197,33 @@ pub fn endpoints(
 ) -> Result<Waited> {
     loop {
         let mut missing = Vec::new();
-        for (front, sides) in release.fronts.iter().zip(sides(session, release)?) {
-            let Sides { page, others } = match sides {
-                Ok(sides) => sides,
-                Err(why) => {
-                    session.output.note(&format!("the endpoints may not be listed, so they are not waited for: {why}"));
-                    return Ok(Waited::InForce);
+        match sides(session, release) {
+            Err(why) => missing.push(format!("whether the endpoints have followed cannot be told: {why:#}")),
+            Ok(all) => {
+                for (front, sides) in release.fronts.iter().zip(all) {
+                    let Sides { page, others } = match sides {
+                        Ok(sides) => sides,
+                        Err(why) => {
+                            session
+                                .output
+                                .note(&format!("the endpoints may not be listed, so they are not waited for: {why}"));
+                            return Ok(Waited::InForce);
+                        }
+                    };
+                    let there = match mode {
+                        Mode::Maintenance => page > 0 && others == 0,
+                        Mode::Normal => page == 0 && (others > 0 || empty),
+                    };
+                    if !there {
+                        let name = front.name();
+                        missing.push(format!("{name} has {page} endpoints that are page pods and {others} others"));
+                    }
                 }
-            };
-            let there = match mode {
-                Mode::Maintenance => page > 0 && others == 0,
-                Mode::Normal => page == 0 && (others > 0 || empty),
-            };
-            if !there {
-                missing.push(format!("{} has {page} endpoints that are page pods and {others} others", front.name()));
+                let (all, done) = (release.fronts.len(), release.fronts.len() - missing.len());
+                let told = format!("endpoints of {done} of {all} front Services have followed");
+                session.output.progress(&release.name, &told);
             }
         }
-        let done = release.fronts.len() - missing.len();
-        session.output.progress(
-            &release.name,
-            &format!("endpoints of {done} of {} front Services have followed", release.fronts.len()),
-        );
         match () {
             () if missing.is_empty() => return Ok(Waited::InForce),
             () if session.stopped() => return Ok(Waited::Interrupted(missing.join("; "))),

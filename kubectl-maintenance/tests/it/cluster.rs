@@ -4,6 +4,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -47,6 +48,8 @@ pub(crate) struct State {
     pub(crate) missing: Vec<&'static str>,
     /// The endpoints stay as they are, by Service.
     pub(crate) endpoints: BTreeMap<String, Vec<String>>,
+    /// The API server answers the next list with 500.
+    pub(crate) broken: bool,
     version: u64,
 }
 
@@ -382,6 +385,9 @@ impl Kubectl for Cluster {
     fn get(&self, paths: &[String]) -> Result<Vec<Answer>> {
         for path in paths {
             self.called(&["get".to_owned(), "--raw".to_owned(), path.clone()]);
+        }
+        if mem::take(&mut self.state.borrow_mut().broken) {
+            return Ok(paths.iter().map(|_| status(500, "etcdserver: request timed out")).collect());
         }
         let state = self.state.borrow();
         Ok(paths.iter().map(|path| state.answer(path)).collect())

@@ -172,6 +172,8 @@ fn a_message_is_awaited_on_the_page_of_every_pod() {
 fn a_planned_end_must_be_to_come() {
     let said = Cluster::tiers().run(&["on", "--until", "2026-12-01T21:00:00+01:00"]);
     said.ended(64, &["invalid --until \"2026-12-01T20:00:00Z\": expected a time to come"]);
+    // It is told to the second.
+    Cluster::tiers().run(&["on", "--for", "100ms"]).ended(64, &["invalid --for"]);
 }
 
 #[test]
@@ -195,6 +197,36 @@ fn a_pod_that_nobody_can_reach_holds_nothing_up() {
     cluster
         .run(&["on"])
         .ended(0, &["pod/web-bad is not Ready and does not answer, so it gets no requests: not waited for"]);
+}
+
+#[test]
+fn a_pod_that_starts_late_is_given_the_same_time() {
+    let cluster = Cluster::tiers();
+    for pod in ["web-1", "web-2"] {
+        cluster.state.borrow_mut().pods.get_mut(pod).unwrap().silent = true;
+    }
+    let annotate = "annotate";
+    for _ in 0..5 {
+        cluster.before(annotate, |_| ());
+    }
+    // More than ten seconds later those are there, and another starts.
+    cluster.before(annotate, |state| {
+        for pod in ["web-1", "web-2"] {
+            state.pods.get_mut(pod).unwrap().silent = false;
+        }
+        let mut pod = state.objects["pods/web-1"].clone();
+        pod["metadata"]["name"] = "web-3".into();
+        pod["status"]["conditions"] = json!([{"type": "Ready", "status": "False"}]);
+        state.objects.insert("pods/web-3".into(), pod);
+        let mut late = state.pods["web-1"].clone();
+        late.silent = true;
+        state.pods.insert("web-3".into(), late);
+    });
+    // It is asked while it starts, and answers.
+    cluster.before(annotate, |state| state.pods.get_mut("web-3").unwrap().silent = false);
+    let said = cluster.run(&["on"]);
+    said.ended(0, &["3 of 3 user pods have read the change"]);
+    said.not("not waited for");
 }
 
 #[test]

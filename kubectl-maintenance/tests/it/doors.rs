@@ -175,7 +175,8 @@ fn the_application_is_asked_before_users_are_let_in() {
         .run(&["off", "--check", NOBODY])
         .ended(1, &["the application does not answer: ", "cannot be reached from here"]);
     assert_eq!(cluster.changes(), [[""; 0]; 0]);
-    cluster.run(&["off", "--check", &good.url]).ended(0, &["normal is in force"]);
+    cluster.run(&["off", "--check", &good.url, "--host", "shop.example.org"]).ended(0, &["normal is in force"]);
+    assert_eq!(good.hosts(), ["shop.example.org"]);
     cluster.run(&["off", "--force", "--check", &bad.url]).ended(0, &["forced: the application does not answer"]);
 }
 

@@ -92,6 +92,25 @@ fn endpoints_that_may_not_be_listed_are_told_before_anything_changes() {
 }
 
 #[test]
+fn pods_that_are_not_asked_need_no_right() {
+    let cluster = Cluster::standby();
+    cluster.forbid("get pods/proxy");
+    cluster.forbid("patch pods/");
+    let said = cluster.run(&["on"]);
+    said.ended(0, &["maintenance is in force"]);
+    said.not("you may not");
+    cluster.run(&["on", "--message", "Back soon"]).ended(1, &["you may not get pods/proxy", "Nothing has changed"]);
+}
+
+#[test]
+fn endpoints_that_cannot_be_listed_for_a_moment_are_waited_for() {
+    let cluster = Cluster::standby();
+    cluster.before("get --raw /apis/discovery.k8s.io", |state| state.broken = true);
+    cluster.run(&["on"]).ended(0, &["maintenance is in force"]);
+    assert!(!cluster.state.borrow().broken);
+}
+
+#[test]
 fn endpoints_of_both_sides_are_not_in_force() {
     let cluster = Cluster::standby();
     cluster.state.borrow_mut().endpoints.insert("shop-front".into(), vec!["page-1".into(), "shop-1".into()]);
@@ -181,6 +200,13 @@ fn a_front_service_without_its_selectors_is_told_before_anything_changes() {
     cluster
         .run(&["on"])
         .ended(1, &["service/shop-front in namespace shop has no annotation maintenance-mode.github.io/selectors"]);
+    // Other releases are told of all the same.
+    cluster.release("web", "config", "app-config", &json!({}));
+    cluster.run(&["status"]).ended(
+        1,
+        &["WRONG: service/shop-front in namespace shop has no annotation", "web in shop", "MAINTENANCE_MODE is unset"],
+    );
+    cluster.remove("configmaps/app-config");
     cluster.remove("services/shop-front");
     cluster
         .run(&["on"])
