@@ -47,8 +47,20 @@ pub fn run(session: &Session<'_>, on: &On, now: Timestamp) -> Result<bool> {
         }
         // An empty text is that of the client's language, and a translation comes before it.
         let message = on.message.clone().filter(|message| !message.trim().is_empty() && translated.is_empty());
-        let wanted = Wanted { mode: Some(Mode::Maintenance), until, message };
-        plan.pods = (plan.release.kind == Kind::Config || !texts.is_empty()).then_some(wanted);
+        let leftovers = settings::leftovers(&plan.release);
+        let gone = |key: &str| {
+            let drops = leftovers.contains(&key) && !texts.iter().any(|(set, _)| *set == key);
+            settings::get(&plan.release, key).filter(|_| drops).map(str::to_owned)
+        };
+        let wanted = Wanted {
+            mode: Some(Mode::Maintenance),
+            until,
+            message,
+            gone_until: gone(settings::UNTIL).and_then(|until| until.parse().ok()),
+            gone_message: gone(settings::MESSAGE),
+        };
+        let reads = !texts.is_empty() || !leftovers.is_empty();
+        plan.pods = (plan.release.kind == Kind::Config || reads).then_some(wanted);
         if plan.release.kind == Kind::Service {
             let notes = beside(session, &plan.release, &plan.entries)?;
             plan.notes.extend(notes);

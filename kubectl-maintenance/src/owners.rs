@@ -153,18 +153,16 @@ impl Owner {
         })
     }
 
-    /// What the next `helm upgrade` does to texts that are changed by hand.
+    /// What the next `helm upgrade` does to texts that are changed by hand, after what it does to the mode.
     #[must_use]
-    pub fn next_upgrade_of_texts(&self, fields: &str, writer: &Writer) -> Option<String> {
+    pub fn next_upgrade_of_texts(&self, of_mode: Option<&str>, fields: &str, writer: &Writer) -> Option<String> {
         let Self::Helm(release) = self else { return None };
-        Some(if writer.applies {
-            format!(
-                "the next helm upgrade of {release} (by Helm 4) stops with a conflict at {fields}, where its values say another; \
-                 with --force-conflicts users read that one"
-            )
-        } else {
-            format!("the next helm upgrade of {release} sets {fields}, where its values say another")
-        })
+        let begin = match of_mode {
+            Some(of_mode) => format!("{of_mode}; it"),
+            None => format!("the next helm upgrade of {release}"),
+        };
+        let does = if writer.applies { "stops with a conflict at" } else { "sets" };
+        Some(format!("{begin} {does} {fields}, where its values say another"))
     }
 }
 

@@ -52,6 +52,10 @@ pub struct Wanted {
     pub until: Option<Timestamp>,
     /// The text of the page.
     pub message: Option<String>,
+    /// A planned end that it no longer has.
+    pub gone_until: Option<Timestamp>,
+    /// A text that its page no longer has.
+    pub gone_message: Option<String>,
 }
 
 /// The pods with these labels.
@@ -116,6 +120,11 @@ impl Wanted {
             && self.until.is_none_or(|until| until.as_second() == told.until)
             && match (&self.message, &told.message) {
                 (Some(wanted), Some(text)) => wanted.trim() == text.trim(),
+                _ => true,
+            }
+            && self.gone_until.is_none_or(|until| until.as_second() != told.until)
+            && match (&self.gone_message, &told.message) {
+                (Some(gone), Some(text)) => gone.trim() != text.trim(),
                 _ => true,
             }
     }

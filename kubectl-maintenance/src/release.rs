@@ -146,6 +146,26 @@ impl Release {
         format!("{INSTANCE}={},{COMPONENT}={}", self.name, self.component())
     }
 
+    /// The labels of all pods that read the ConfigMap, as a query has them: the admin pods' too.
+    #[must_use]
+    pub fn readers(&self) -> String {
+        match self.kind {
+            Kind::Config => format!("{INSTANCE}={},{COMPONENT} in (user,admin)", self.name),
+            Kind::Service => self.pod_labels(),
+        }
+    }
+
+    /// The admin pods of the tiers.
+    ///
+    /// # Errors
+    /// Where they cannot be listed.
+    pub fn admins(&self, kubectl: &dyn Kubectl) -> Result<Vec<Pod>> {
+        match self.kind {
+            Kind::Config => list_pods(kubectl, &self.namespace, &format!("{INSTANCE}={},{COMPONENT}=admin", self.name)),
+            Kind::Service => Ok(Vec::new()),
+        }
+    }
+
     const fn component(&self) -> &'static str {
         match self.kind {
             Kind::Config => "user",

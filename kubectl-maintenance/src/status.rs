@@ -177,6 +177,14 @@ impl Found {
                 json!({"object": name.to_string(), "mode": mode.map_or("neither", Mode::as_str), "owner": owner}),
             );
         }
+        let left = settings::leftovers(&self.release);
+        if !left.is_empty() {
+            self.wrong.push(format!(
+                "{} has {} of an earlier maintenance, which the next page would show: run kubectl maintenance off",
+                self.release.config_name(),
+                left.join(" and ")
+            ));
+        }
         let agree = self.release.modes().windows(2).all(|two| two[0].1 == two[1].1);
         if !agree {
             self.wrong

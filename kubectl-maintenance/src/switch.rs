@@ -217,9 +217,10 @@ fn next_upgrade(changes: &[Change], mode: Mode) -> Option<String> {
     let conflicts = |field: &Field| field.rest.as_ref().is_some_and(|rest| rest.applies);
     let texts: Vec<_> = texts.into_iter().filter(|field| field.writer.is_some() || conflicts(field)).collect();
     let writer = texts.first().and_then(|field| field.writer.as_ref().or(field.rest.as_ref()));
-    let of_texts = writer.and_then(|writer| owner.next_upgrade_of_texts(&named(&texts), writer));
-    let says: Vec<String> = of_mode.into_iter().chain(of_texts).collect();
-    (!says.is_empty()).then(|| says.join("; "))
+    match writer {
+        Some(writer) => owner.next_upgrade_of_texts(of_mode.as_deref(), &named(&texts), writer),
+        None => of_mode,
+    }
 }
 
 /// Checks, changes, waits, and tells. Whether it is in force everywhere.
