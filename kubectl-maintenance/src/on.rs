@@ -9,6 +9,7 @@ use crate::failure::Misuse;
 use crate::object::query;
 use crate::pods::{Pod, Wanted, list_pods};
 use crate::release::{Kind, Mode, Release};
+use crate::report::seconds;
 use crate::session::Session;
 use crate::stamp::Stamp;
 use crate::switch::{Plan, carry_out, choose, refuse};
@@ -33,17 +34,23 @@ pub fn run(session: &Session<'_>, on: &On, now: Timestamp) -> Result<bool> {
         let changes = match release.kind {
             Kind::Config => vec![config::on(&release, &stamp, &texts)],
             Kind::Service => {
-                check_page(session, on.switch.force, &release, &pods)?;
+                check_page(session, on.force, &release, &pods)?;
                 service::on(&release, &stamp, &texts)
             }
         };
-        let mut plan = Plan::new(session, &on.switch, release, Mode::Maintenance, changes, &pods)?;
+        let mut plan = Plan::new(session, on.force, release, Mode::Maintenance, changes, &pods)?;
+        if plan.release.mode() == Some(Mode::Maintenance) {
+            plan.notes.insert(0, plan.release.already());
+        }
         let translated = settings::translated(&plan.release);
         if on.message.is_some() && !translated.is_empty() {
             plan.notes.push(format!(
                 "who reads {} gets that language's own message, which is not changed",
                 translated.join(", ")
             ));
+        }
+        if on.message.is_some() && translated.is_empty() && settings::get(&plan.release, settings::MESSAGE).is_none() {
+            plan.notes.push("with a message of its own the page says it to all, whatever their language".to_owned());
         }
         // An empty text is that of the client's language, and a translation comes before it.
         let message = on.message.clone().filter(|message| !message.trim().is_empty() && translated.is_empty());
@@ -69,7 +76,7 @@ pub fn run(session: &Session<'_>, on: &On, now: Timestamp) -> Result<bool> {
         }
         plans.push(plan);
     }
-    carry_out(session, &on.switch, Mode::Maintenance, &stamp.by, &plans)
+    carry_out(session, &on.switch, Mode::Maintenance, &stamp.by, now, &plans)
 }
 
 /// The planned end, to the second.
@@ -86,11 +93,6 @@ fn planned_end(on: &On, now: Timestamp) -> Result<Option<Timestamp>> {
         }
         until => Ok(until),
     }
-}
-
-/// Without fractions, as the server reads and shows it.
-fn seconds(time: Timestamp) -> Timestamp {
-    Timestamp::from_second(time.as_second()).unwrap_or(time)
 }
 
 /// Before users get the page: whether there is a pod that shows it.

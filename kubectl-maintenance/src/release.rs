@@ -207,6 +207,15 @@ impl Release {
         switched.find_map(|(object, _)| annotation(object, name))
     }
 
+    /// That it is in its mode already, since when and by whom.
+    #[must_use]
+    pub fn already(&self) -> String {
+        let mode = self.mode().map_or("neither", Mode::as_str);
+        let since = self.told("since").map(|since| format!(" since {since}")).unwrap_or_default();
+        let by = self.told("by").map(|by| format!(", by {by}")).unwrap_or_default();
+        format!("it was in mode {mode} already{since}{by}")
+    }
+
     /// The Services that lead to what is switched: the front Services, or those among `all` before the user pods.
     #[must_use]
     pub fn services(&self, all: &[Value], pods: &[Pod]) -> BTreeSet<String> {

@@ -127,7 +127,11 @@ impl Found {
         let doors = found.doors(&entries, status, &pods);
         let others = found.others(session, &entries)?;
         let release = &found.release;
-        let until = settings::get(release, settings::UNTIL).filter(|_| mode != Some(Mode::Normal));
+        let said = |key: &str| settings::get(release, key).filter(|_| mode != Some(Mode::Normal));
+        let (until, message) = (said(settings::UNTIL), said(settings::MESSAGE));
+        if let Some(message) = message {
+            found.lines.insert(0, format!("the page says: {message}"));
+        }
         found.json = json!({
             "namespace": release.namespace,
             "release": release.name,
@@ -137,6 +141,7 @@ impl Found {
             "by": release.told("by"),
             "reason": release.told("reason"),
             "until": until,
+            "message": message,
             "objects": objects,
             "pods": answers,
             "endpoints": endpoints,
@@ -206,7 +211,8 @@ impl Found {
         let mut answers = Vec::new();
         for (pod, told) in pods.iter().zip(told) {
             let shown = match (kind, told.mode) {
-                (Kind::Service, Some(Mode::Maintenance)) => "stands by with the page".to_owned(),
+                (Kind::Service, Some(Mode::Maintenance)) if mode == Some(Mode::Normal) => "stands by with the page".to_owned(),
+                (Kind::Service, Some(Mode::Maintenance)) => "serves the page".to_owned(),
                 (_, Some(mode)) => mode.to_string(),
                 (_, None) => format!("cannot be asked: {}", told.trouble),
             };

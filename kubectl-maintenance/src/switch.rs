@@ -4,6 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
+use jiff::Timestamp;
 
 use crate::change::Change;
 use crate::cli::{self, Format};
@@ -102,7 +103,7 @@ impl Plan {
     /// Where it is refused, or the cluster cannot be asked.
     pub fn new(
         session: &Session<'_>,
-        switch: &cli::Switch,
+        force: bool,
         release: Release,
         mode: Mode,
         changes: Vec<Change>,
@@ -130,7 +131,7 @@ impl Plan {
             plan.notes.push(format!("{kinds} may not be listed, so front doors may be missing: {why}"));
         }
         for change in &plan.changes {
-            refuse_what_is_taken_back(session, switch.force, change, mode)?;
+            refuse_what_is_taken_back(session, force, change, mode)?;
         }
         plan.notes.extend(next_upgrade(&plan.changes, mode));
         Ok(plan)
@@ -227,7 +228,14 @@ fn next_upgrade(changes: &[Change], mode: Mode) -> Option<String> {
 ///
 /// # Errors
 /// Where a check or a change failed, or Ctrl-C was pressed.
-pub fn carry_out(session: &Session<'_>, switch: &cli::Switch, mode: Mode, by: &str, plans: &[Plan]) -> Result<bool> {
+pub fn carry_out(
+    session: &Session<'_>,
+    switch: &cli::Switch,
+    mode: Mode,
+    by: &str,
+    at: Timestamp,
+    plans: &[Plan],
+) -> Result<bool> {
     let changes: Vec<&Change> = plans.iter().flat_map(|plan| &plan.changes).collect();
     preflight::patches(session, &changes)?;
     if switch.wait && !changes.is_empty() {
@@ -239,7 +247,7 @@ pub fn carry_out(session: &Session<'_>, switch: &cli::Switch, mode: Mode, by: &s
             session.output.note(&format!("{}: {note}", plan.release.name));
         }
     }
-    let mut report = Report::new(mode, by, switch.dry_run);
+    let mut report = Report::new(mode, by, at, switch.dry_run);
     if switch.dry_run {
         for plan in plans {
             would(session, switch, mode, plan);
@@ -387,7 +395,10 @@ fn await_in_force(
         _ => None,
     });
     if let Some(why) = bad {
-        switched.problem = Some(format!("{objects} is in mode {mode}, but a front door does not show it: {why}"));
+        let next =
+            if plan.empty { ". Start the application, or run kubectl maintenance on to show the page again" } else { "" };
+        switched.problem =
+            Some(format!("{objects} is in mode {mode}, but a front door does not show it: {why}{next}"));
     }
     Ok(switched)
 }
@@ -402,7 +413,12 @@ fn ask_doors(session: &Session<'_>, switch: &cli::Switch, plan: &Plan, deadline:
             At::Unasked(why) => (None, Verdict::Unchecked(why)),
             At::Url(url) => {
                 let question = Question { url: &url, host: switch.doors.host.as_deref(), expect: plan.expect, named };
-                let mut told = |text: &str| session.output.progress(name, &format!("front door: {text}"));
+                let mut told = |text: &str| {
+                    // Without an application there is nothing else to expect, and it is the problem that is told.
+                    if !plan.empty {
+                        session.output.progress(name, &format!("front door: {text}"));
+                    }
+                };
                 let verdict = await_good(&question, deadline, session.stop, &mut told);
                 (Some(url), verdict)
             }

@@ -186,7 +186,8 @@ fn a_second_on_changes_what_its_flags_say_and_nothing_else() {
     let cluster = Cluster::tiers();
     cluster.run(&["on", "--reason", "one", "--message", "Back soon"]).ended(0, &[]);
     let first = cluster.object("configmaps/app-config");
-    cluster.run(&["on"]).ended(0, &["web: maintenance is in force after"]);
+    let says = "note: web: it was in mode maintenance already since 2026-12-01T20:00:00Z, by ann";
+    cluster.run(&["on"]).ended(0, &[says, "web: maintenance is in force after"]);
     assert_eq!(cluster.patched(), [""; 0]);
     cluster.forbid("whoami");
     cluster.run(&["on", "--reason", "two"]).ended(0, &[]);
@@ -205,7 +206,8 @@ fn a_second_on_changes_what_its_flags_say_and_nothing_else() {
 #[test]
 fn what_is_in_force_is_asked_all_the_same() {
     let cluster = Cluster::tiers();
-    cluster.run(&["off"]).ended(0, &["web: 2 of 2 user pods have read the change", "normal is in force"]);
+    let says = "note: web: it was in mode normal already\n";
+    cluster.run(&["off"]).ended(0, &[says, "web: 2 of 2 user pods have read the change", "normal is in force"]);
     assert_eq!(cluster.changes(), [[""; 0]; 0]);
 }
 
@@ -517,7 +519,11 @@ fn a_message_in_another_language_is_not_changed_and_that_is_said() {
     cluster.edit("configmaps/app-config", "/data/MAINTENANCE_MESSAGE.fr", json!("Bientôt"));
     let said = cluster.run(&["on", "--message", "Back soon"]);
     said.ended(0, &["note: web: who reads fr gets that language's own message, which is not changed"]);
+    said.not("whatever their language");
     assert_eq!(cluster.data("app-config")["MAINTENANCE_MESSAGE.fr"], "Bientôt");
+    cluster.edit("configmaps/app-config", "/data", json!({}));
+    let says = "note: web: with a message of its own the page says it to all, whatever their language";
+    cluster.run(&["on", "--message", "Back soon"]).ended(0, &[says]);
 }
 
 #[test]
