@@ -309,7 +309,8 @@ mod tests {
         assert!(says(Some(false)).contains("give it maintenance.enabled=true"));
         assert!(says(Some(true)).contains("conflict at spec.selector"));
         assert!(says(Some(true)).contains("with --force-conflicts it ends the maintenance"));
-        let off = Owner::Helm("web".to_owned()).next_upgrade("spec.selector", Some(&writer("helm", true)), Mode::Normal);
+        let off =
+            Owner::Helm("web".to_owned()).next_upgrade("spec.selector", Some(&writer("helm", true)), Mode::Normal);
         assert!(off.unwrap().ends_with("with --force-conflicts it puts users back on the page instead"));
         assert_eq!(Owner::ArgoCd("shop".to_owned()).next_upgrade("spec.selector", None, Mode::Maintenance), None);
     }

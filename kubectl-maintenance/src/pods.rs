@@ -23,6 +23,8 @@ pub struct Pod {
     pub lacks: Option<String>,
     /// Whether its readiness follows the mode: `maintenance.endpoints: withdrawn`.
     pub withdrawn: bool,
+    /// It has no address yet, so it cannot be asked.
+    pub starting: bool,
     /// Its labels.
     pub labels: std::collections::BTreeMap<String, String>,
     management: u64,
@@ -144,6 +146,7 @@ fn pod(pod: &Value) -> Option<Pod> {
         name: name(pod).to_owned(),
         ready: list(pod, "/status/conditions").any(ready),
         lacks: list(pod, "/status/containerStatuses").find_map(lacks),
+        starting: text(pod, "/status/podIP").is_empty(),
         withdrawn: paths.into_iter().any(|path| path == "/readyz"),
         labels: map(pod, "/metadata/labels"),
         management: port(ports().find(management)).unwrap_or(9090),

@@ -43,7 +43,7 @@ pub fn run(session: &Session<'_>, status: &Status) -> Result<bool> {
         namespace.as_ref().map_or_else(|| "any namespace".to_owned(), |namespace| format!("namespace {namespace}"));
     for name in &status.releases {
         if !releases.iter().any(|release| &release.name == name) {
-            anyhow::bail!("there is no release {name} in {place}: is it installed there?");
+            anyhow::bail!(release::absent(session.kubectl, namespace.as_deref(), name, &releases)?);
         }
     }
     if !status.releases.is_empty() {
@@ -51,6 +51,11 @@ pub fn run(session: &Session<'_>, status: &Status) -> Result<bool> {
     }
     if releases.len() != 1 && !status.doors.urls.is_empty() {
         return Err(Misuse("invalid --url: expected one release that it leads to, so name one".to_owned()).into());
+    }
+    if releases.is_empty()
+        && let Some(why) = release::nothing(session.kubectl, namespace.as_deref(), None)?
+    {
+        anyhow::bail!(why);
     }
     let mut found = Vec::new();
     for release in releases {
@@ -211,9 +216,12 @@ impl Found {
         let mut answers = Vec::new();
         for (pod, told) in pods.iter().zip(told) {
             let shown = match (kind, told.mode) {
-                (Kind::Service, Some(Mode::Maintenance)) if mode == Some(Mode::Normal) => "stands by with the page".to_owned(),
+                (Kind::Service, Some(Mode::Maintenance)) if mode == Some(Mode::Normal) => {
+                    "stands by with the page".to_owned()
+                }
                 (Kind::Service, Some(Mode::Maintenance)) => "serves the page".to_owned(),
                 (_, Some(mode)) => mode.to_string(),
+                (_, None) if pod.starting => "is starting".to_owned(),
                 (_, None) => format!("cannot be asked: {}", told.trouble),
             };
             let ready = if pod.ready { "" } else { ", not Ready" };

@@ -12,6 +12,7 @@ use crate::doors::ask::{Expect, Question, Verdict, await_good};
 use crate::doors::find::{At, Door, find};
 use crate::entries::Entries;
 use crate::failure::{Interrupted, Misuse};
+use crate::kubectl::Kubectl;
 use crate::owners::{Writer, owner, renders, renders_now, renders_rest, renders_selector};
 use crate::pods::{Pod, Wanted};
 use crate::release::{self, Kind, Mode, Release};
@@ -52,31 +53,34 @@ pub fn choose(session: &Session<'_>, switch: &cli::Switch) -> Result<Vec<Release
         Some(namespace) => namespace.clone(),
         None => who::namespace(session.kubectl)?,
     };
-    let chosen = among(release::find(session.kubectl, Some(&namespace), None)?, &switch.releases, &namespace)?;
+    let there = release::find(session.kubectl, Some(&namespace), None)?;
+    let chosen = among(session.kubectl, there, &switch.releases, &namespace)?;
     match chosen.iter().find_map(Release::obstacle) {
         Some(why) => bail!("{why}. Nothing has changed"),
         None => Ok(chosen),
     }
 }
 
-fn among(mut there: Vec<Release>, wanted: &[String], namespace: &str) -> Result<Vec<Release>> {
-    let names = there.iter().map(|release| release.name.as_str()).collect::<Vec<_>>().join(", ");
+fn among(kubectl: &dyn Kubectl, mut there: Vec<Release>, wanted: &[String], namespace: &str) -> Result<Vec<Release>> {
     if wanted.is_empty() {
         return match there.len() {
             1 => Ok(there),
-            0 => {
-                Err(Misuse(format!("there is no release in namespace {namespace}: name another with --namespace"))
-                    .into())
-            }
+            0 => match release::nothing(kubectl, Some(namespace), None)? {
+                Some(why) => bail!(why),
+                None => {
+                    Err(Misuse(format!("there is no release in namespace {namespace}: name another with --namespace"))
+                        .into())
+                }
+            },
             _ => {
+                let names = there.iter().map(|release| release.name.as_str()).collect::<Vec<_>>().join(", ");
                 Err(Misuse(format!("there are several releases in namespace {namespace}, so name one: {names}")).into())
             }
         };
     }
     for name in wanted {
         if !there.iter().any(|release| &release.name == name) {
-            let names = if names.is_empty() { "none".to_owned() } else { names };
-            bail!("there is no release {name} in namespace {namespace}; there is: {names}");
+            bail!(release::absent(kubectl, Some(namespace), name, &there)?);
         }
     }
     there.retain(|release| wanted.contains(&release.name));
@@ -395,10 +399,12 @@ fn await_in_force(
         _ => None,
     });
     if let Some(why) = bad {
-        let next =
-            if plan.empty { ". Start the application, or run kubectl maintenance on to show the page again" } else { "" };
-        switched.problem =
-            Some(format!("{objects} is in mode {mode}, but a front door does not show it: {why}{next}"));
+        let next = if plan.empty {
+            ". Start the application, or run kubectl maintenance on to show the page again"
+        } else {
+            ""
+        };
+        switched.problem = Some(format!("{objects} is in mode {mode}, but a front door does not show it: {why}{next}"));
     }
     Ok(switched)
 }

@@ -70,8 +70,7 @@ fn put_back(session: &Session<'_>, made: &[(&Change, Value)]) -> Vec<String> {
                 let now = serde_json::from_str(&ran.stdout).unwrap_or_default();
                 let before = change.before.pointer("/metadata/managedFields").cloned().unwrap_or_default();
                 // What an earlier change of ours took stays ours until `off`.
-                let back =
-                    if is_ours(&before) { Ok(()) } else { give_back(session, name, now, &before, &json!({})) };
+                let back = if is_ours(&before) { Ok(()) } else { give_back(session, name, now, &before, &json!({})) };
                 let left = back.err().map(|why| format!(", but {why:#}"));
                 format!("{name} in namespace {} is as it was{}", name.namespace, left.unwrap_or_default())
             }

@@ -123,7 +123,12 @@ impl Pods {
         let pods = release.pods(session.kubectl)?;
         self.names = pods.iter().map(|pod| pod.name.clone()).collect();
         let asked: Vec<&Pod> = pods.iter().filter(|pod| !self.settled.contains(&pod.name)).collect();
-        let told = pods::ask(session.kubectl, &release.namespace, &asked, wanted.message.is_some() || wanted.gone_message.is_some())?;
+        let told = pods::ask(
+            session.kubectl,
+            &release.namespace,
+            &asked,
+            wanted.message.is_some() || wanted.gone_message.is_some(),
+        )?;
         self.open.clear();
         self.settled.retain(|name| self.names.contains(name));
         let now = session.clock.now();

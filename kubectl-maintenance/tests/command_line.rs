@@ -147,7 +147,7 @@ mod with_a_client {
             let ran = run(&arguments, client.to_str());
             assert_eq!(ran.status.code(), Some(1), "{}", text(&ran.stderr));
             assert!(
-                text(&ran.stderr).contains("kubectl proxy cannot be started: no such cluster"),
+                text(&ran.stderr).contains("error: no such cluster (kubectl proxy cannot be started)"),
                 "{}",
                 text(&ran.stderr)
             );

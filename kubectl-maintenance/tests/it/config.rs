@@ -40,7 +40,10 @@ fn many_user_pods_are_annotated_by_their_labels() {
     }
     cluster.run(&["on"]).ended(0, &["19 of 19 user pods have read the change"]);
     let annotated = cluster.changes().into_iter().find(|call| call[0] == "annotate").unwrap();
-    assert_eq!(annotated[7..9], ["--selector", "app.kubernetes.io/instance=web,app.kubernetes.io/component in (user,admin)"]);
+    assert_eq!(
+        annotated[7..9],
+        ["--selector", "app.kubernetes.io/instance=web,app.kubernetes.io/component in (user,admin)"]
+    );
 }
 
 #[test]
@@ -141,7 +144,10 @@ fn what_kubectl_alone_restores_is_normal_after_a_second_on_too() {
         patch.extend(["--field-manager", "kubectl-maintenance", "-p", &restore]);
         assert!(cluster.change(&patch, "").unwrap().ok, "{restore}");
         let after = cluster.object("configmaps/app-config");
-        assert_eq!((&after["data"], &after["metadata"]["annotations"]), (&json!({"MAINTENANCE_MODE": "false"}), &json!({})));
+        assert_eq!(
+            (&after["data"], &after["metadata"]["annotations"]),
+            (&json!({"MAINTENANCE_MODE": "false"}), &json!({}))
+        );
     }
 }
 
@@ -158,7 +164,10 @@ fn what_an_earlier_maintenance_has_left_is_told_and_does_not_come_back() {
     cluster.run(&["on"]).ended(0, &[]);
     let data = cluster.data("app-config");
     assert_eq!((data.get("MAINTENANCE_UNTIL"), data["MAINTENANCE_MESSAGE"].as_str()), (None, "The usual"));
-    assert_eq!(cluster.object("configmaps/app-config")["metadata"]["annotations"].get(format!("{PREFIX}restore")), None);
+    assert_eq!(
+        cluster.object("configmaps/app-config")["metadata"]["annotations"].get(format!("{PREFIX}restore")),
+        None
+    );
     cluster.run(&["off"]).ended(0, &[]);
     // What is set anew takes the place of what was left, and what was there before both comes back.
     cluster.run(&["on", "--message", "One"]).ended(0, &[]);

@@ -204,7 +204,8 @@ fn helm_4_meets_a_message_of_ours_that_its_values_newly_set() {
     let cluster = Cluster::tiers();
     cluster.edit(CONFIG, "/metadata/annotations", json!({"meta.helm.sh/release-name": "web"}));
     cluster.written(CONFIG, "helm", "Apply", &json!({"f:data": {"f:MAINTENANCE_MODE": {}}}));
-    let says = "it stops with a conflict at data.MAINTENANCE_MESSAGE of configmap/app-config, where its values say another";
+    let says =
+        "it stops with a conflict at data.MAINTENANCE_MESSAGE of configmap/app-config, where its values say another";
     cluster.run(&["on", "--wait=false", "--message", "Back soon"]).ended(0, &[says]);
     cluster.run(&["off", "--wait=false"]).ended(0, &[]);
     cluster.written(CONFIG, "helm", "Update", &json!({"f:data": {"f:MAINTENANCE_MODE": {}}}));

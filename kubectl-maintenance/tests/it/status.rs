@@ -61,12 +61,43 @@ fn every_release_is_told_and_those_that_are_named() {
     said.ended(0, &["web in shop", "other in shop"]);
     cluster.run(&["status", "other"]).not("web in shop");
     cluster.run(&["status", "-l", "app.kubernetes.io/instance=web"]).not("other in shop");
-    cluster.run(&["status", "wbe"]).ended(1, &["there is no release wbe in namespace shop: is it installed there?"]);
+    cluster.run(&["status", "wbe"]).ended(1, &["there is no release wbe in namespace shop; there is: other, web"]);
     cluster
         .run(&["status", "--url", "http://127.0.0.1:9/"])
         .ended(64, &["invalid --url: expected one release that it leads to, so name one"]);
     let said = Cluster::default().run(&["status"]);
     said.ended(0, &["there is no release in namespace shop"]);
+    for command in ["status", "on", "off"] {
+        Cluster::default().run(&[command, "-n", "nope"]).ended(1, &["error: namespace nope does not exist\n"]);
+        Cluster::default().run(&[command, "web", "-n", "nope"]).ended(1, &["error: namespace nope does not exist\n"]);
+    }
+}
+
+#[test]
+fn a_release_of_an_older_chart_is_known_as_one() {
+    let cluster = Cluster::default();
+    let labels = json!({
+        "app.kubernetes.io/component": "config",
+        "app.kubernetes.io/instance": "old",
+        "helm.sh/chart": "maintenance-mode-0.1.0",
+    });
+    cluster.add("configmaps", "old-config", &labels, json!({"data": {}}));
+    let says =
+        "error: release old in namespace shop was installed by an older chart: upgrade it first, see CHANGELOG.md\n";
+    for command in ["status", "on", "off"] {
+        cluster.run(&[command]).ended(1, &[says]);
+        cluster.run(&[command, "old"]).ended(1, &[says]);
+        cluster.run(&[command, "web"]).ended(1, &["there is no release web in namespace shop; there is: none"]);
+    }
+}
+
+#[test]
+fn a_pod_without_an_address_is_starting() {
+    let cluster = Cluster::tiers();
+    cluster.unready("web-1");
+    cluster.edit("pods/web-1", "/status/podIP", json!(""));
+    cluster.state.borrow_mut().pods.get_mut("web-1").unwrap().silent = true;
+    cluster.run(&["status"]).ended(0, &["pod/web-1: is starting, not Ready\n"]);
 }
 
 #[test]
