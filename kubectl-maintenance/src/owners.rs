@@ -141,7 +141,7 @@ impl Owner {
         let forced = if enabled { "ends the maintenance" } else { "puts users back on the page" };
         Some(match writer {
             None => format!(
-                "the next helm upgrade of {release} leaves {field} as it is, while maintenance.enabled is unset"
+                "the next helm upgrade of {release} leaves {field} as it is only where its values leave maintenance.enabled unset"
             ),
             Some(writer) if writer.applies => format!(
                 "the next helm upgrade of {release} (by Helm 4) stops with a conflict at {field}, unless its values say maintenance.enabled={enabled} too; \
@@ -305,7 +305,7 @@ mod tests {
             let writer = applies.map(|applies| writer("helm", applies));
             Owner::Helm("web".to_owned()).next_upgrade("spec.selector", writer.as_ref(), Mode::Maintenance).unwrap()
         };
-        assert!(says(None).contains("leaves spec.selector as it is"));
+        assert!(says(None).contains("leaves spec.selector as it is only where"));
         assert!(says(Some(false)).contains("give it maintenance.enabled=true"));
         assert!(says(Some(true)).contains("conflict at spec.selector"));
         assert!(says(Some(true)).contains("with --force-conflicts it ends the maintenance"));

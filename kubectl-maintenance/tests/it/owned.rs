@@ -11,7 +11,7 @@ fn helm_and_what_the_next_upgrade_does() {
     let cluster = Cluster::tiers();
     cluster.edit(CONFIG, "/metadata/annotations", json!({"meta.helm.sh/release-name": "web"}));
     let said = cluster.run(&["on", "--wait=false"]);
-    said.ended(0, &["note: web: the next helm upgrade of web leaves data.MAINTENANCE_MODE of configmap/app-config as it is, while maintenance.enabled is unset"]);
+    said.ended(0, &["note: web: the next helm upgrade of web leaves data.MAINTENANCE_MODE of configmap/app-config as it is only where its values leave maintenance.enabled unset"]);
     cluster.run(&["off", "--wait=false"]).ended(0, &[]);
     let fields = json!({"f:data": {"f:MAINTENANCE_MODE": {}}});
     cluster.written(CONFIG, "helm", "Update", &fields);
