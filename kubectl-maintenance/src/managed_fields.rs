@@ -13,11 +13,9 @@ pub const MANAGER: &str = "kubectl-maintenance";
 /// `before` itself would be wrong.
 #[must_use]
 pub fn given_back(now: &Value, before: &Value, stay: &Value) -> Value {
-    let ours = |entry: &&Value| text(entry, "/manager") == MANAGER;
-    let mut entries: Vec<Value> = list(now, "").filter(|entry| !ours(entry)).cloned().collect();
-    let taken = list(now, "").filter(ours).fold(json!({}), |taken, entry| union(&taken, &entry["fieldsV1"]));
-    let taken = difference(&taken, stay);
-    for was in list(before, "").filter(|entry| !ours(entry)) {
+    let mut entries: Vec<Value> = list(now, "").filter(|entry| !written_by_us(entry)).cloned().collect();
+    let taken = difference(&ours(now), stay);
+    for was in list(before, "").filter(|entry| !written_by_us(entry)) {
         let back = intersection(&was["fieldsV1"], &taken);
         if back == json!({}) {
             continue;
@@ -31,7 +29,7 @@ pub fn given_back(now: &Value, before: &Value, stay: &Value) -> Value {
             }),
         }
     }
-    for mut entry in list(now, "").filter(ours).cloned() {
+    for mut entry in list(now, "").filter(written_by_us).cloned() {
         entry["fieldsV1"] = intersection(&entry["fieldsV1"], stay);
         if entry["fieldsV1"] != json!({}) {
             entries.push(entry);
@@ -43,7 +41,19 @@ pub fn given_back(now: &Value, before: &Value, stay: &Value) -> Value {
 /// Whether we own some field.
 #[must_use]
 pub fn is_ours(managed_fields: &Value) -> bool {
-    list(managed_fields, "").any(|entry| text(entry, "/manager") == MANAGER)
+    list(managed_fields, "").any(|entry| written_by_us(&entry))
+}
+
+/// The fields that we own.
+#[must_use]
+pub fn ours(managed_fields: &Value) -> Value {
+    let entries = list(managed_fields, "").filter(written_by_us);
+    entries.fold(json!({}), |ours, entry| union(&ours, &entry["fieldsV1"]))
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as filter gives it")]
+fn written_by_us(entry: &&Value) -> bool {
+    text(entry, "/manager") == MANAGER
 }
 
 /// Who holds a field, such as `["data", "MAINTENANCE_MODE"]`: managers and their operations (Apply or Update).

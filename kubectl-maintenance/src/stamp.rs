@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::change::Change;
-use crate::managed_fields::{held_by_others, only_ours};
+use crate::managed_fields::{given_back, held_by_others, only_ours, ours};
 use crate::object::annotation;
 
 /// Who switches, when, and why.
@@ -41,14 +41,16 @@ impl Stamp {
     }
 }
 
-/// Keeps the managedFields as they are before a change that changes something, unless those before an earlier one are kept.
+/// Keeps the managedFields as they are before a change that changes something. In one maintenance the first ones count;
+/// after one that somebody else has ended, they are those of now, with what we still hold given back.
 pub fn keep_managed_fields(change: &mut Change, already: bool) {
     let earlier = annotation(&change.before, "restore-meta").is_some();
-    let goes_on = already || annotation(&change.before, "restore").is_some();
-    if change.is_empty() || (earlier && goes_on) {
+    if change.is_empty() || (earlier && already) {
         return;
     }
-    if let Some(fields) = change.before.pointer("/metadata/managedFields").cloned() {
+    if let Some(now) = change.before.pointer("/metadata/managedFields") {
+        let kept = kept_managed_fields(change);
+        let fields = if earlier { given_back(now, &kept, &ours(&kept)) } else { now.clone() };
         change.annotate("restore-meta", Some(&json!({"managedFields": fields}).to_string()));
     }
 }

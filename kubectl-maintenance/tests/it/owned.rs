@@ -211,3 +211,19 @@ fn helm_4_meets_a_message_of_ours_that_its_values_newly_set() {
     cluster.written(CONFIG, "helm", "Update", &json!({"f:data": {"f:MAINTENANCE_MODE": {}}}));
     cluster.run(&["on", "--wait=false", "--message", "Back soon"]).not("MAINTENANCE_MESSAGE");
 }
+
+#[test]
+fn what_helm_took_when_it_ended_a_maintenance_is_its_own_after_the_next_one() {
+    let cluster = Cluster::tiers();
+    let before = json!([
+        {"manager": "ann", "operation": "Update", "apiVersion": "v1", "fieldsType": "FieldsV1", "fieldsV1": {"f:data": {"f:MAINTENANCE_MODE": {}}}},
+    ]);
+    cluster.edit(CONFIG, "/metadata/managedFields", before);
+    cluster.run(&["on", "--wait=false", "--message", "Back soon"]).ended(0, &[]);
+    cluster.edit(CONFIG, "/data/MAINTENANCE_MODE", json!("false"));
+    cluster.written(CONFIG, "helm", "Apply", &json!({"f:data": {"f:MAINTENANCE_MODE": {}}}));
+    let helms = cluster.object(CONFIG)["metadata"]["managedFields"].clone();
+    cluster.run(&["on", "--wait=false"]).ended(0, &[]);
+    cluster.run(&["off", "--wait=false"]).ended(0, &[]);
+    assert_eq!(cluster.object(CONFIG)["metadata"]["managedFields"], helms);
+}
