@@ -108,7 +108,8 @@ async fn other_mode(release: &Release<'_>, object: &str, helms: Mode) -> Result<
         ensure!(told.contains("conflict"), "Helm 4 should say that the plugin's patch is a conflict: {told}");
         release.users_see(Mode::Normal).await?;
     }
-    release.upgrade(&["maintenance.title=Closed until noon"]).await?;
+    let arguments = release.upgrade_arguments(&["maintenance.title=Closed until noon"], true);
+    release.run_helm(&arguments).await?.success()?;
     release.await_users(helms, Duration::from_secs(30)).await?;
     given_back(release, object).await?;
     release.toggle(Mode::Normal).await?;
