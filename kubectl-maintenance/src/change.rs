@@ -50,6 +50,12 @@ impl Change {
         self.steps.iter().any(|step| step.path == path)
     }
 
+    /// The fields that are changed beside the annotations, such as `["data", "MAINTENANCE_MODE"]`.
+    pub fn fields(&self) -> impl Iterator<Item = [&str; 2]> {
+        let steps = self.steps.iter().filter_map(|step| step.path.trim_start_matches('/').split_once('/'));
+        steps.filter(|(parent, _)| *parent != "metadata").map(|(parent, field)| [parent, field])
+    }
+
     /// Our annotations that are there after it.
     #[must_use]
     pub fn annotated(&self) -> Vec<String> {

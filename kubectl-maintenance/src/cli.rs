@@ -75,14 +75,17 @@ pub struct On {
     #[arg(long, value_name = "TIME", value_parser = time, conflicts_with = "lasts")]
     pub until: Option<Timestamp>,
     /// How long it is planned to take from now: 2h, 90m
-    #[arg(id = "lasts", long = "for", value_name = "DURATION", value_parser = duration)]
+    #[arg(id = "lasts", long = "for", value_name = "DURATION", value_parser = planned)]
     pub lasts: Option<Duration>,
-    /// What the page says
+    /// What the page says, in every language for which the release has no message of its own
     #[arg(long, value_name = "TEXT")]
     pub message: Option<String>,
     /// Why; `status` tells it, the page does not
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,
+    /// Go on where it would be refused: Argo CD or Flux takes the change back, or no page pod is Ready
+    #[arg(long)]
+    pub force: bool,
 }
 
 /// Arguments of `off`.
@@ -94,6 +97,9 @@ pub struct Off {
     /// Ask this URL of the application first, for --host where that is given, and go on only where it answers below 500
     #[arg(long, value_name = "URL", value_parser = url, group = "asked")]
     pub check: Option<String>,
+    /// Go on where it would be refused: Argo CD or Flux takes the change back, or the application has no ready pod or does not answer
+    #[arg(long)]
+    pub force: bool,
 }
 
 /// What `on` and `off` share.
@@ -117,9 +123,6 @@ pub struct Switch {
     /// Check everything, print each change as a command, and change nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Go on where it would be refused: Argo CD or Flux takes the change back, no page pod is Ready, the application does not answer
-    #[arg(long)]
-    pub force: bool,
     /// No progress
     #[arg(short, long)]
     pub quiet: bool,
@@ -253,6 +256,12 @@ fn duration(text: &str) -> Result<Duration, String> {
     };
     let parsed = parsed.and_then(|parsed| Duration::try_from(parsed).ok()).filter(|parsed| *parsed <= LONGEST);
     parsed.ok_or_else(|| "expected a duration such as 120s, 90m or 2h, at most 8760h".to_owned())
+}
+
+/// The end is to come.
+fn planned(text: &str) -> Result<Duration, String> {
+    let planned = duration(text)?;
+    if planned.is_zero() { Err("expected a duration of at least a second".to_owned()) } else { Ok(planned) }
 }
 
 fn url(text: &str) -> Result<String, String> {

@@ -10,11 +10,15 @@ use crate::stamp::{Stamp, keep_managed_fields};
 pub fn on(release: &Release, stamp: &Stamp, texts: &[(&str, &str)]) -> Change {
     let mut change = Change::of(release.config_name(), &release.config);
     let already = release.mode() == Some(Mode::Maintenance);
+    let anew = release.mode() == Some(Mode::Normal);
     let keys: Vec<(&str, &str)> = [(settings::MODE, "true")].iter().chain(texts).copied().collect();
     stamp.set(&mut change, already);
+    if anew {
+        settings::drop_leftovers(&mut change, &keys);
+    }
     settings::set(&mut change, &keys);
     keep_managed_fields(&mut change, already);
-    settings::keep_way_back(&mut change, &keys);
+    settings::keep_way_back(&mut change, &keys, anew);
     change
 }
 

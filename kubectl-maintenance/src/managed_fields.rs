@@ -3,19 +3,19 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::object::{list, text};
+use crate::object::{list, pointer, text};
 
 /// The name under which we write.
 pub const MANAGER: &str = "kubectl-maintenance";
 
-/// managedFields as they should be once we no longer want to own anything: those of now without ours, and what of ours
-/// others had in `before` given back to them. Others may have written meanwhile, so `before` itself would be wrong.
+/// managedFields as they should be once we no longer want to own anything but the fields that `stay` ours: those of now
+/// without ours, and what of ours others had in `before` given back to them. Others may have written meanwhile, so
+/// `before` itself would be wrong.
 #[must_use]
-pub fn given_back(now: &Value, before: &Value) -> Value {
-    let ours = |entry: &&Value| text(entry, "/manager") == MANAGER;
-    let mut entries: Vec<Value> = list(now, "").filter(|entry| !ours(entry)).cloned().collect();
-    let taken = list(now, "").filter(ours).fold(json!({}), |taken, entry| union(&taken, &entry["fieldsV1"]));
-    for was in list(before, "").filter(|entry| !ours(entry)) {
+pub fn given_back(now: &Value, before: &Value, stay: &Value) -> Value {
+    let mut entries: Vec<Value> = list(now, "").filter(|entry| !written_by_us(entry)).cloned().collect();
+    let taken = difference(&ours(now), stay);
+    for was in list(before, "").filter(|entry| !written_by_us(entry)) {
         let back = intersection(&was["fieldsV1"], &taken);
         if back == json!({}) {
             continue;
@@ -29,21 +29,52 @@ pub fn given_back(now: &Value, before: &Value) -> Value {
             }),
         }
     }
+    for mut entry in list(now, "").filter(written_by_us).cloned() {
+        entry["fieldsV1"] = intersection(&entry["fieldsV1"], stay);
+        if entry["fieldsV1"] != json!({}) {
+            entries.push(entry);
+        }
+    }
     entries.into()
 }
 
 /// Whether we own some field.
 #[must_use]
 pub fn is_ours(managed_fields: &Value) -> bool {
-    list(managed_fields, "").any(|entry| text(entry, "/manager") == MANAGER)
+    list(managed_fields, "").any(|entry| written_by_us(&entry))
+}
+
+/// The fields that we own.
+#[must_use]
+pub fn ours(managed_fields: &Value) -> Value {
+    let entries = list(managed_fields, "").filter(written_by_us);
+    entries.fold(json!({}), |ours, entry| union(&ours, &entry["fieldsV1"]))
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as filter gives it")]
+fn written_by_us(entry: &&Value) -> bool {
+    text(entry, "/manager") == MANAGER
 }
 
 /// Who holds a field, such as `["data", "MAINTENANCE_MODE"]`: managers and their operations (Apply or Update).
 pub fn holders<'f>(managed_fields: &'f Value, field: &[&str]) -> impl Iterator<Item = (&'f str, &'f str)> {
-    let at: String = field.iter().map(|name| format!("/f:{}", name.replace('~', "~0").replace('/', "~1"))).collect();
+    let at: String = field.iter().map(|name| pointer(&[&format!("f:{name}")])).collect();
     list(managed_fields, "")
         .filter(move |entry| entry["fieldsV1"].pointer(&at).is_some())
         .map(|entry| (text(entry, "/manager"), text(entry, "/operation")))
+}
+
+/// Whether somebody else holds a field.
+#[must_use]
+pub fn held_by_others(managed_fields: &Value, field: &[&str]) -> bool {
+    holders(managed_fields, field).any(|(manager, _)| manager != MANAGER)
+}
+
+/// Whether we hold a field, and nobody else does. In mode normal it is one that an earlier `off` has not given back.
+#[must_use]
+pub fn only_ours(managed_fields: &Value, field: &[&str]) -> bool {
+    let ours = holders(managed_fields, field).any(|(manager, _)| manager == MANAGER);
+    ours && !held_by_others(managed_fields, field)
 }
 
 fn same_writer(one: &Value, other: &Value) -> bool {
@@ -59,6 +90,19 @@ fn union(one: &Value, other: &Value) -> Value {
         all.insert(name.clone(), fields);
     }
     all.into()
+}
+
+/// Fields of one that are not in the other.
+fn difference(one: &Value, other: &Value) -> Value {
+    let (Some(one), Some(other)) = (one.as_object(), other.as_object()) else { return one.clone() };
+    let mut left = Map::new();
+    for (name, fields) in one {
+        let inner = other.get(name).map_or_else(|| fields.clone(), |theirs| difference(fields, theirs));
+        if inner != json!({}) || !other.contains_key(name) {
+            left.insert(name.clone(), inner);
+        }
+    }
+    left.into()
 }
 
 /// Fields that are in both.
@@ -91,14 +135,14 @@ mod tests {
             json!(
                 [entry("helm", &json!({"f:data": {"f:A": {}}})), entry(MANAGER, &json!({"f:data": {"f:MODE": {}}})),]
             );
-        assert_eq!(given_back(&now, &before), before);
+        assert_eq!(given_back(&now, &before, &json!({})), before);
     }
 
     #[test]
     fn a_writer_that_had_nothing_else_comes_back() {
         let before = json!([entry("helm", &json!({"f:spec": {"f:selector": {}}}))]);
         let now = json!([entry(MANAGER, &json!({"f:spec": {"f:selector": {}}}))]);
-        assert_eq!(given_back(&now, &before), before);
+        assert_eq!(given_back(&now, &before, &json!({})), before);
     }
 
     #[test]
@@ -110,7 +154,7 @@ mod tests {
             entry(MANAGER, &json!({"f:data": {"f:MODE": {}}})),
         ]);
         assert_eq!(
-            given_back(&now, &before),
+            given_back(&now, &before, &json!({})),
             json!([
                 entry("helm", &json!({"f:data": {"f:A": {}, "f:C": {}, "f:MODE": {}}})),
                 entry("ann", &json!({"f:data": {"f:B": {}}})),
@@ -121,7 +165,23 @@ mod tests {
     #[test]
     fn what_nobody_had_is_nobodys() {
         let now = json!([entry(MANAGER, &json!({"f:data": {"f:MODE": {}}}))]);
-        assert_eq!(given_back(&now, &json!([])), json!([]));
+        assert_eq!(given_back(&now, &json!([]), &json!({})), json!([]));
+    }
+
+    #[test]
+    fn what_is_to_stay_ours_is_not_given_back() {
+        let before = json!([entry("helm", &json!({"f:data": {"f:A": {}, "f:MODE": {}, "f:UNTIL": {}}}))]);
+        let now = json!([
+            entry("helm", &json!({"f:data": {"f:A": {}}})),
+            entry(MANAGER, &json!({"f:data": {"f:MODE": {}, "f:UNTIL": {}}, "f:metadata": {"f:annotations": {}}})),
+        ]);
+        assert_eq!(
+            given_back(&now, &before, &json!({"f:data": {"f:MODE": {}, "f:GONE": {}}})),
+            json!([
+                entry("helm", &json!({"f:data": {"f:A": {}, "f:UNTIL": {}}})),
+                entry(MANAGER, &json!({"f:data": {"f:MODE": {}}})),
+            ])
+        );
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! `kubectl maintenance off`.
 
 use anyhow::Result;
+use jiff::Timestamp;
 
 use crate::cli::Off;
 use crate::doors::ask::{Expect, Question, Verdict, ask_once};
@@ -15,10 +16,10 @@ use crate::{config, service, who};
 ///
 /// # Errors
 /// Where it is refused, or failed.
-pub fn run(session: &Session<'_>, off: &Off) -> Result<bool> {
+pub fn run(session: &Session<'_>, off: &Off, now: Timestamp) -> Result<bool> {
     let releases = choose(session, &off.switch)?;
     let by = who::user(session.kubectl)?;
-    let force = off.switch.force;
+    let force = off.force;
     if let Some(url) = &off.check {
         let question = Question { url, host: off.switch.doors.host.as_deref(), expect: Expect::NoError, named: true };
         match ask_once(&question) {
@@ -38,7 +39,10 @@ pub fn run(session: &Session<'_>, off: &Off) -> Result<bool> {
             }
             Kind::Service => (service::off(&release), check_application(session, force, &release)?),
         };
-        let mut plan = Plan::new(session, &off.switch, release, Mode::Normal, changes, &pods)?;
+        let mut plan = Plan::new(session, force, release, Mode::Normal, changes, &pods)?;
+        if plan.release.mode() == Some(Mode::Normal) {
+            plan.notes.push(plan.release.already());
+        }
         plan.notes.extend(notes);
         let open = plan.open_connections();
         plan.notes.extend(open);
@@ -47,7 +51,7 @@ pub fn run(session: &Session<'_>, off: &Off) -> Result<bool> {
             (plan.release.kind == Kind::Config).then(|| Wanted { mode: Some(Mode::Normal), ..Wanted::default() });
         plans.push(plan);
     }
-    carry_out(session, &off.switch, Mode::Normal, &by, &plans)
+    carry_out(session, &off.switch, Mode::Normal, &by, now, &plans)
 }
 
 /// Before users are let in again: whether there is something to let them in to, behind each front Service.

@@ -9,6 +9,7 @@ use crate::failure::Misuse;
 use crate::object::query;
 use crate::pods::{Pod, Wanted, list_pods};
 use crate::release::{Kind, Mode, Release};
+use crate::report::seconds;
 use crate::session::Session;
 use crate::stamp::Stamp;
 use crate::switch::{Plan, carry_out, choose, refuse};
@@ -33,11 +34,14 @@ pub fn run(session: &Session<'_>, on: &On, now: Timestamp) -> Result<bool> {
         let changes = match release.kind {
             Kind::Config => vec![config::on(&release, &stamp, &texts)],
             Kind::Service => {
-                check_page(session, on.switch.force, &release, &pods)?;
+                check_page(session, on.force, &release, &pods)?;
                 service::on(&release, &stamp, &texts)
             }
         };
-        let mut plan = Plan::new(session, &on.switch, release, Mode::Maintenance, changes, &pods)?;
+        let mut plan = Plan::new(session, on.force, release, Mode::Maintenance, changes, &pods)?;
+        if plan.release.mode() == Some(Mode::Maintenance) {
+            plan.notes.insert(0, plan.release.already());
+        }
         let translated = settings::translated(&plan.release);
         if on.message.is_some() && !translated.is_empty() {
             plan.notes.push(format!(
@@ -45,10 +49,25 @@ pub fn run(session: &Session<'_>, on: &On, now: Timestamp) -> Result<bool> {
                 translated.join(", ")
             ));
         }
+        if on.message.is_some() && translated.is_empty() && settings::get(&plan.release, settings::MESSAGE).is_none() {
+            plan.notes.push("with a message of its own the page says it to all, whatever their language".to_owned());
+        }
         // An empty text is that of the client's language, and a translation comes before it.
         let message = on.message.clone().filter(|message| !message.trim().is_empty() && translated.is_empty());
-        let wanted = Wanted { mode: Some(Mode::Maintenance), until, message };
-        plan.pods = (plan.release.kind == Kind::Config || !texts.is_empty()).then_some(wanted);
+        let leftovers = settings::leftovers(&plan.release);
+        let gone = |key: &str| {
+            let drops = leftovers.contains(&key) && !texts.iter().any(|(set, _)| *set == key);
+            settings::get(&plan.release, key).filter(|_| drops).map(str::to_owned)
+        };
+        let wanted = Wanted {
+            mode: Some(Mode::Maintenance),
+            until,
+            message,
+            gone_until: gone(settings::UNTIL).and_then(|until| until.parse().ok()),
+            gone_message: gone(settings::MESSAGE),
+        };
+        let reads = !texts.is_empty() || !leftovers.is_empty();
+        plan.pods = (plan.release.kind == Kind::Config || reads).then_some(wanted);
         if plan.release.kind == Kind::Service {
             let notes = beside(session, &plan.release, &plan.entries)?;
             plan.notes.extend(notes);
@@ -57,7 +76,7 @@ pub fn run(session: &Session<'_>, on: &On, now: Timestamp) -> Result<bool> {
         }
         plans.push(plan);
     }
-    carry_out(session, &on.switch, Mode::Maintenance, &stamp.by, &plans)
+    carry_out(session, &on.switch, Mode::Maintenance, &stamp.by, now, &plans)
 }
 
 /// The planned end, to the second.
@@ -74,11 +93,6 @@ fn planned_end(on: &On, now: Timestamp) -> Result<Option<Timestamp>> {
         }
         until => Ok(until),
     }
-}
-
-/// Without fractions, as the server reads and shows it.
-fn seconds(time: Timestamp) -> Timestamp {
-    Timestamp::from_second(time.as_second()).unwrap_or(time)
 }
 
 /// Before users get the page: whether there is a pod that shows it.

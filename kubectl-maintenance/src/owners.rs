@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::managed_fields::holders;
+use crate::managed_fields::{holders, only_ours};
 use crate::object::{annotation, label, list, pointer, text};
 use crate::release::Mode;
 
@@ -55,20 +55,22 @@ pub fn owner(object: &Value) -> Option<Owner> {
 }
 
 /// Who renders a field such as `["data", "MAINTENANCE_MODE"]`: whoever wrote it together with the whole object, which a
-/// person who changed it by hand has not. What we have taken meanwhile is told by `restore-meta`.
+/// person who changed it by hand has not. What we have taken meanwhile is told by `restore-meta`; what an `off` has not
+/// given back is of whoever renders the rest.
 #[must_use]
 pub fn renders(object: &Value, field: &[&str]) -> Option<Writer> {
-    let kept = || {
-        let before = annotation(object, "restore-meta").and_then(|text| serde_json::from_str::<Value>(text).ok())?;
-        writer(before.get("managedFields")?, field)
-    };
+    let before = annotation(object, "restore-meta").and_then(|text| serde_json::from_str::<Value>(text).ok());
+    let before = before.as_ref().and_then(|before| before.get("managedFields"));
+    let before = before.or_else(|| object.pointer("/metadata/managedFields"));
+    let kept = || writer(before?, field);
+    let not_given_back = || if only_ours(before?, field) { renders_rest(object) } else { None };
     // `kubectl apply`, as Argo CD and Flux may do it, leaves this.
     let applied = || {
         let at = pointer(&["metadata", "annotations", "kubectl.kubernetes.io/last-applied-configuration"]);
         let applied = serde_json::from_str::<Value>(text(object, &at)).ok()?;
         applied.pointer(&pointer(field)).map(|_| Writer { manager: "kubectl apply".to_owned(), applies: false })
     };
-    renders_now(object, field).or_else(kept).or_else(applied)
+    renders_now(object, field).or_else(kept).or_else(not_given_back).or_else(applied)
 }
 
 /// The same, without what somebody else has taken: whose the value is that the field has now.
@@ -81,9 +83,14 @@ pub fn renders_now(object: &Value, field: &[&str]) -> Option<Writer> {
 /// the rest of the object tells who.
 #[must_use]
 pub fn renders_selector(object: &Value) -> Writer {
-    let rest = || renders_now(object, &LABEL);
     let unknown = || Writer { manager: "unknown".to_owned(), applies: false };
-    renders(object, &["spec", "selector"]).or_else(rest).unwrap_or_else(unknown)
+    renders(object, &["spec", "selector"]).or_else(|| renders_rest(object)).unwrap_or_else(unknown)
+}
+
+/// Who renders the rest of an object, which nobody changes by hand.
+#[must_use]
+pub fn renders_rest(object: &Value) -> Option<Writer> {
+    renders_now(object, &LABEL)
 }
 
 /// A label that the chart renders, and nobody else has a reason to change.
@@ -126,23 +133,36 @@ impl Owner {
         }
     }
 
-    /// What the next `helm upgrade` does to a field that is changed by hand.
+    /// What the next `helm upgrade` does to the mode that is changed by hand.
     #[must_use]
     pub fn next_upgrade(&self, field: &str, writer: Option<&Writer>, mode: Mode) -> Option<String> {
         let Self::Helm(release) = self else { return None };
         let enabled = mode == Mode::Maintenance;
+        let forced = if enabled { "ends the maintenance" } else { "puts users back on the page" };
         Some(match writer {
             None => format!(
-                "the next helm upgrade of {release} leaves {field} as it is, while maintenance.enabled is unset"
+                "the next helm upgrade of {release} leaves {field} as it is only where its values leave maintenance.enabled unset"
             ),
             Some(writer) if writer.applies => format!(
-                "the next helm upgrade of {release} (by Helm 4) stops with a conflict at {field}, unless its values say maintenance.enabled={enabled} too, \
-                 or it is told --force-conflicts"
+                "the next helm upgrade of {release} (by Helm 4) stops with a conflict at {field}, unless its values say maintenance.enabled={enabled} too; \
+                 with --force-conflicts it {forced} instead"
             ),
             Some(_) => format!(
                 "the next helm upgrade of {release} sets {field} as its values say: give it maintenance.enabled={enabled}"
             ),
         })
+    }
+
+    /// What the next `helm upgrade` does to texts that are changed by hand, after what it does to the mode.
+    #[must_use]
+    pub fn next_upgrade_of_texts(&self, of_mode: Option<&str>, fields: &str, writer: &Writer) -> Option<String> {
+        let Self::Helm(release) = self else { return None };
+        let begin = match of_mode {
+            Some(of_mode) => format!("{of_mode}; it"),
+            None => format!("the next helm upgrade of {release}"),
+        };
+        let does = if writer.applies { "stops with a conflict at" } else { "sets" };
+        Some(format!("{begin} {does} {fields}, where its values say another"))
     }
 }
 
@@ -235,6 +255,18 @@ mod tests {
     }
 
     #[test]
+    fn what_an_off_has_not_given_back_is_still_rendered_by_whoever_wrote_the_rest() {
+        let mode = json!({"f:data": {"f:MAINTENANCE_MODE": {}}});
+        let written = json!([wrote("helm", "Apply", &json!({})), wrote(MANAGER, "Update", &mode)]);
+        let kept = json!({"managedFields": written}).to_string();
+        for annotations in [json!({}), json!({"maintenance-mode.github.io/restore-meta": kept})] {
+            let object = json!({"metadata": {"annotations": annotations, "managedFields": written}});
+            assert_eq!(renders(&object, &["data", "MAINTENANCE_MODE"]), Some(writer("helm", true)));
+            assert_eq!(renders(&object, &["data", "MAINTENANCE_MESSAGE"]), None);
+        }
+    }
+
+    #[test]
     fn a_selector_is_rendered_by_whoever_wrote_the_rest() {
         let (selector, ports) = (json!({"f:spec": {"f:selector": {}}}), json!({"f:spec": {"f:ports": {}}}));
         for applies in [true, false] {
@@ -273,9 +305,13 @@ mod tests {
             let writer = applies.map(|applies| writer("helm", applies));
             Owner::Helm("web".to_owned()).next_upgrade("spec.selector", writer.as_ref(), Mode::Maintenance).unwrap()
         };
-        assert!(says(None).contains("leaves spec.selector as it is"));
+        assert!(says(None).contains("leaves spec.selector as it is only where"));
         assert!(says(Some(false)).contains("give it maintenance.enabled=true"));
         assert!(says(Some(true)).contains("conflict at spec.selector"));
+        assert!(says(Some(true)).contains("with --force-conflicts it ends the maintenance"));
+        let off =
+            Owner::Helm("web".to_owned()).next_upgrade("spec.selector", Some(&writer("helm", true)), Mode::Normal);
+        assert!(off.unwrap().ends_with("with --force-conflicts it puts users back on the page instead"));
         assert_eq!(Owner::ArgoCd("shop".to_owned()).next_upgrade("spec.selector", None, Mode::Maintenance), None);
     }
 }

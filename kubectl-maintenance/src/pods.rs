@@ -23,6 +23,8 @@ pub struct Pod {
     pub lacks: Option<String>,
     /// Whether its readiness follows the mode: `maintenance.endpoints: withdrawn`.
     pub withdrawn: bool,
+    /// It has no address yet, so it cannot be asked.
+    pub starting: bool,
     /// Its labels.
     pub labels: std::collections::BTreeMap<String, String>,
     management: u64,
@@ -52,6 +54,10 @@ pub struct Wanted {
     pub until: Option<Timestamp>,
     /// The text of the page.
     pub message: Option<String>,
+    /// A planned end that it no longer has.
+    pub gone_until: Option<Timestamp>,
+    /// A text that its page no longer has.
+    pub gone_message: Option<String>,
 }
 
 /// The pods with these labels.
@@ -118,6 +124,11 @@ impl Wanted {
                 (Some(wanted), Some(text)) => wanted.trim() == text.trim(),
                 _ => true,
             }
+            && self.gone_until.is_none_or(|until| until.as_second() != told.until)
+            && match (&self.gone_message, &told.message) {
+                (Some(gone), Some(text)) => gone.trim() != text.trim(),
+                _ => true,
+            }
     }
 }
 
@@ -135,6 +146,7 @@ fn pod(pod: &Value) -> Option<Pod> {
         name: name(pod).to_owned(),
         ready: list(pod, "/status/conditions").any(ready),
         lacks: list(pod, "/status/containerStatuses").find_map(lacks),
+        starting: text(pod, "/status/podIP").is_empty(),
         withdrawn: paths.into_iter().any(|path| path == "/readyz"),
         labels: map(pod, "/metadata/labels"),
         management: port(ports().find(management)).unwrap_or(9090),

@@ -40,6 +40,8 @@ pub fn patches(session: &Session<'_>, changes: &[&Change]) -> Result<()> {
 /// Where it is not: one would have to leave in the middle.
 pub fn rights(session: &Session<'_>, releases: &[(&Release, bool)]) -> Result<()> {
     let wanted: Vec<Right> = releases.iter().flat_map(|(release, pods)| needed(release, *pods)).collect();
+    let named = wanted.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    session.output.command(&format!("# SelfSubjectAccessReview for each of: {named}"));
     let reviews: Vec<Value> = wanted.iter().map(Right::review).collect();
     let reviews = json!({"apiVersion": "v1", "kind": "List", "items": reviews}).to_string();
     let ran = session.kubectl.change(&["create", "-f", "-", "-o", "json"], &reviews)?;

@@ -80,7 +80,11 @@ impl Proxy {
             }
             let _ = child.wait();
             place.remove();
-            bail!("kubectl proxy cannot be started: {}", said.trim().replace('\n', "; "));
+            let why = said.trim().trim_start_matches("error: ").replace('\n', "; ");
+            if why.is_empty() {
+                bail!("kubectl proxy cannot be started");
+            }
+            bail!("{why} (kubectl proxy cannot be started)");
         }
         let address = place.told(line.trim());
         // What it logs from now on is also in the answers.

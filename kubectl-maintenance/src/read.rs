@@ -76,7 +76,11 @@ fn listed(answer: &Answer, path: &str) -> Result<Listed> {
         }
         404 => Ok(Listed::NotServed),
         403 => Ok(Listed::Forbidden(trouble(answer))),
-        _ => bail!("the API server answers {path} with {}", trouble(answer)),
+        // Only the API server answers with a Status; anything else is of what stands before it, such as kubectl proxy.
+        _ if serde_json::from_str::<Value>(&answer.body).is_ok_and(|body| text(&body, "/kind") == "Status") => {
+            bail!("the API server answers {path} with {}", trouble(answer))
+        }
+        _ => bail!("the API server cannot be reached: {}", answer.body.trim().replace('\n', "; ")),
     }
 }
 
@@ -103,6 +107,9 @@ mod tests {
     fn an_api_server_that_cannot_be_asked_is_no_empty_list() {
         let answer = Answer { status: 502, body: "dial tcp: connection refused\n".into() };
         let error = listed(&answer, "/api/v1/pods").unwrap_err().to_string();
-        assert_eq!(error, "the API server answers /api/v1/pods with 502 dial tcp: connection refused");
+        assert_eq!(error, "the API server cannot be reached: dial tcp: connection refused");
+        let body = r#"{"kind": "Status", "message": "etcdserver: request timed out"}"#.to_owned();
+        let error = listed(&Answer { status: 500, body }, "/api/v1/pods").unwrap_err().to_string();
+        assert_eq!(error, "the API server answers /api/v1/pods with 500 etcdserver: request timed out");
     }
 }

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
 use crate::kubectl::Kubectl;
 use crate::object::{self, Name, PREFIX, annotation, label, map, name, namespace, selects, text};
 use crate::pods::{Pod, list_pods};
-use crate::read::{self, items};
+use crate::read::{self, Listed};
 
 const INSTANCE: &str = "app.kubernetes.io/instance";
 const COMPONENT: &str = "app.kubernetes.io/component";
@@ -70,13 +70,12 @@ pub fn find(kubectl: &dyn Kubectl, namespace: Option<&str>, selector: Option<&st
         switch = format!("{switch},{selector}");
     }
     let path = |kinds: &str, selector: &str| read::path("v1", namespace, kinds, selector);
-    let configs =
-        items(kubectl, &path("configmaps", &switch)).context("the releases cannot be listed by their ConfigMaps")?;
+    let configs = listed(kubectl, &path("configmaps", &switch), "the releases cannot be listed by their ConfigMaps")?;
     let mut releases: Vec<Release> = configs.into_iter().map(Release::of).collect();
     releases.sort_by(|one, other| (&one.namespace, &one.name).cmp(&(&other.namespace, &other.name)));
     if releases.iter().any(|release| release.kind == Kind::Service) {
-        let services = items(kubectl, &path("services", &format!("{PREFIX}switch=service")))
-            .context("the front Services cannot be listed")?;
+        let services = path("services", &format!("{PREFIX}switch=service"));
+        let services = listed(kubectl, &services, "the front Services cannot be listed")?;
         for service in services {
             let of = |release: &&mut Release| {
                 release.kind == Kind::Service
@@ -92,6 +91,55 @@ pub fn find(kubectl: &dyn Kubectl, namespace: Option<&str>, selector: Option<&st
         }
     }
     Ok(releases)
+}
+
+/// The items at a path. That the API server cannot be asked at all is told without what was wanted of it.
+fn listed(kubectl: &dyn Kubectl, path: &str, cannot: &str) -> Result<Vec<Value>> {
+    match read::lists(kubectl, &[path.to_owned()])?.pop() {
+        Some(Listed::Items(items)) => Ok(items),
+        Some(Listed::Forbidden(why)) => bail!("{cannot}: {why}"),
+        _ => bail!("{cannot}: the API server does not serve {path}"),
+    }
+}
+
+/// That a release which was named is not there, and what is.
+///
+/// # Errors
+/// Where the cluster cannot be asked.
+pub fn absent(kubectl: &dyn Kubectl, namespace: Option<&str>, release: &str, there: &[Release]) -> Result<String> {
+    if let Some(why) = nothing(kubectl, namespace, Some(release))? {
+        return Ok(why);
+    }
+    let place = namespace.map_or_else(|| "any namespace".to_owned(), |namespace| format!("namespace {namespace}"));
+    let there: Vec<&str> = there.iter().map(|release| release.name.as_str()).collect();
+    let there = if there.is_empty() { "none".to_owned() } else { there.join(", ") };
+    Ok(format!("there is no release {release} in {place}; there is: {there}"))
+}
+
+/// Why there is no release, or not the one that was named, beside that none is installed: it is of an older chart, or there
+/// is no such namespace.
+///
+/// # Errors
+/// Where the cluster cannot be asked.
+pub fn nothing(kubectl: &dyn Kubectl, namespace: Option<&str>, release: Option<&str>) -> Result<Option<String>> {
+    let path = read::path("v1", namespace, "configmaps", &format!("{COMPONENT}=config,!{PREFIX}switch"));
+    let configs = listed(kubectl, &path, "the releases of older charts cannot be listed")?;
+    let older = configs.iter().find(|config| {
+        let ours = label(config, "helm.sh/chart").starts_with("maintenance-mode-");
+        ours && release.is_none_or(|release| release == label(config, INSTANCE))
+    });
+    if let Some(older) = older {
+        return Ok(Some(format!(
+            "release {} in namespace {} was installed by an older chart: upgrade it first, see CHANGELOG.md",
+            label(older, INSTANCE),
+            self::namespace(older)
+        )));
+    }
+    let Some(namespace) = namespace else { return Ok(None) };
+    let answers = kubectl.get(&[format!("/api/v1/namespaces/{namespace}")])?;
+    // Whoever may not look does not know.
+    let gone = answers.first().is_some_and(|answer| answer.status == 404);
+    Ok(gone.then(|| format!("namespace {namespace} does not exist")))
 }
 
 // === impl Release ===
@@ -146,6 +194,26 @@ impl Release {
         format!("{INSTANCE}={},{COMPONENT}={}", self.name, self.component())
     }
 
+    /// The labels of all pods that read the ConfigMap, as a query has them: the admin pods' too.
+    #[must_use]
+    pub fn readers(&self) -> String {
+        match self.kind {
+            Kind::Config => format!("{INSTANCE}={},{COMPONENT} in (user,admin)", self.name),
+            Kind::Service => self.pod_labels(),
+        }
+    }
+
+    /// The admin pods of the tiers.
+    ///
+    /// # Errors
+    /// Where they cannot be listed.
+    pub fn admins(&self, kubectl: &dyn Kubectl) -> Result<Vec<Pod>> {
+        match self.kind {
+            Kind::Config => list_pods(kubectl, &self.namespace, &format!("{INSTANCE}={},{COMPONENT}=admin", self.name)),
+            Kind::Service => Ok(Vec::new()),
+        }
+    }
+
     const fn component(&self) -> &'static str {
         match self.kind {
             Kind::Config => "user",
@@ -185,6 +253,15 @@ impl Release {
         let objects = self.switched().into_iter().zip(self.modes());
         let mut switched = objects.filter(|(_, (_, mode))| *mode != Ok(Mode::Normal));
         switched.find_map(|(object, _)| annotation(object, name))
+    }
+
+    /// That it is in its mode already, since when and by whom.
+    #[must_use]
+    pub fn already(&self) -> String {
+        let mode = self.mode().map_or("neither", Mode::as_str);
+        let since = self.told("since").map(|since| format!(" since {since}")).unwrap_or_default();
+        let by = self.told("by").map(|by| format!(", by {by}")).unwrap_or_default();
+        format!("it was in mode {mode} already{since}{by}")
     }
 
     /// The Services that lead to what is switched: the front Services, or those among `all` before the user pods.

@@ -50,8 +50,8 @@ pub struct Asked {
 impl Report {
     /// Nothing yet.
     #[must_use]
-    pub fn new(mode: Mode, by: &str, dry_run: bool) -> Self {
-        Self { mode, by: by.to_owned(), at: Timestamp::now(), dry_run, seconds: 0.0, releases: Vec::new(), good: true }
+    pub fn new(mode: Mode, by: &str, at: Timestamp, dry_run: bool) -> Self {
+        Self { mode, by: by.to_owned(), at, dry_run, seconds: 0.0, releases: Vec::new(), good: true }
     }
 
     /// Adds a release.
@@ -90,13 +90,19 @@ impl Report {
             "kind": "Switch",
             "mode": self.mode.as_str(),
             "by": self.by,
-            "at": self.at.to_string(),
+            "at": seconds(self.at).to_string(),
             "dryRun": self.dry_run,
             "seconds": (self.seconds * 1000.0).round() / 1000.0,
             "releases": self.releases,
         });
         format!("{report:#}")
     }
+}
+
+/// Without fractions, as the server reads and shows a time.
+#[must_use]
+pub fn seconds(time: Timestamp) -> Timestamp {
+    Timestamp::from_second(time.as_second()).unwrap_or(time)
 }
 
 // === impl Switched ===

@@ -19,7 +19,7 @@ pub fn run(session: &Session<'_>, command: &What, now: Timestamp) -> u8 {
     let outcome = match command {
         What::Status(status) => status::run(session, status),
         What::On(on) => on::run(session, on, now),
-        What::Off(off) => off::run(session, off),
+        What::Off(off) => off::run(session, off, now),
     };
     if outcome.is_err() {
         // Ctrl-C reaches kubectl, too, and that it has ended may be seen before the signal is.

@@ -11,23 +11,23 @@ use crate::stamp::{Stamp, keep_managed_fields};
 /// The changes to maintenance: what the page says first, then who gets it.
 #[must_use]
 pub fn on(release: &Release, stamp: &Stamp, texts: &[(&str, &str)]) -> Vec<Change> {
-    let mut changes = Vec::new();
-    if !texts.is_empty() {
-        let mut change = Change::of(release.config_name(), &release.config);
-        settings::set(&mut change, texts);
-        keep_managed_fields(&mut change, release.mode() == Some(Mode::Maintenance));
-        settings::keep_way_back(&mut change, texts);
-        changes.push(change);
+    let anew = release.mode() == Some(Mode::Normal);
+    let mut config = Change::of(release.config_name(), &release.config);
+    if anew {
+        settings::drop_leftovers(&mut config, texts);
     }
-    changes.extend(release.fronts.iter().map(|front| {
+    settings::set(&mut config, texts);
+    keep_managed_fields(&mut config, release.mode() == Some(Mode::Maintenance));
+    settings::keep_way_back(&mut config, texts, anew);
+    let fronts = release.fronts.iter().map(|front| {
         let mut change = Change::of(front.name(), &front.service);
         let already = front.mode() == Ok(Mode::Maintenance);
         stamp.set(&mut change, already);
         change.set("/spec/selector".to_owned(), Some(selector(front, Mode::Maintenance)));
         keep_managed_fields(&mut change, already);
         change
-    }));
-    changes
+    });
+    [config].into_iter().chain(fronts).collect()
 }
 
 /// The changes to normal, and what people should know of them.

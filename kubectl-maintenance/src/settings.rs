@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::change::{Change, read_restore};
+use crate::change::{Change, Restored, read_restore};
 use crate::object::{annotation, annotation_at, map, pointer};
-use crate::release::Release;
+use crate::release::{Mode, Release};
 
 /// The planned end.
 pub const UNTIL: &str = "MAINTENANCE_UNTIL";
@@ -23,10 +23,47 @@ pub fn set(change: &mut Change, keys: &[(&str, &str)]) {
     }
 }
 
-/// Keeps the way back, where more than the mode is set, or was by an earlier `on`.
-pub fn keep_way_back(change: &mut Change, keys: &[(&str, &str)]) {
-    let earlier = annotation(&change.before, "restore").map(read_restore).unwrap_or_default();
+/// What an earlier `on` has set beside the mode, and is still as it was set.
+fn set_earlier(object: &Value) -> Vec<Restored> {
+    let fields = annotation(object, "restore").map(read_restore).unwrap_or_default();
+    let there = |field: &Restored| {
+        let now = object.pointer(&field.path);
+        now == field.written.as_ref() && now != field.original.as_ref()
+    };
+    fields.into_iter().filter(|field| field.path != at(MODE) && there(field)).collect()
+}
+
+/// The keys that an earlier maintenance has left in a release that is in mode normal: somebody else has ended it.
+#[must_use]
+pub fn leftovers(release: &Release) -> Vec<&'static str> {
+    let earlier = if release.mode() == Some(Mode::Normal) { set_earlier(&release.config) } else { Vec::new() };
+    [UNTIL, MESSAGE].into_iter().filter(|key| earlier.iter().any(|field| field.path == at(key))).collect()
+}
+
+/// Puts back what an earlier maintenance has left, but keys that are set anew.
+pub fn drop_leftovers(change: &mut Change, keys: &[(&str, &str)]) {
+    for field in set_earlier(&change.before) {
+        if !keys.iter().any(|(key, _)| field.path == at(key)) {
+            change.set(field.path, field.original);
+        }
+    }
+}
+
+/// Keeps the way back to normal, where more than the mode is set, or was by an earlier `on` of the same maintenance; of one
+/// that is over (`anew`) only what was there before it counts.
+pub fn keep_way_back(change: &mut Change, keys: &[(&str, &str)], anew: bool) {
+    let mut earlier = if anew {
+        set_earlier(&change.before)
+    } else {
+        annotation(&change.before, "restore").map(read_restore).unwrap_or_default()
+    };
+    if anew {
+        earlier.retain(|field| keys.iter().any(|(key, _)| field.path == at(key)));
+    }
     let more = !earlier.is_empty() || keys.iter().any(|(key, _)| *key != MODE);
+    if anew && !more {
+        change.annotate("restore", None);
+    }
     if change.is_empty() || !more {
         return;
     }
@@ -41,6 +78,8 @@ pub fn keep_way_back(change: &mut Change, keys: &[(&str, &str)]) {
     for (path, (original, written)) in fields {
         operations.push(json!({"op": "test", "path": path, "value": written}));
         operations.push(match original {
+            // Whatever it was, the way back is to normal.
+            Some(_) if path == at(MODE) => json!({"op": "replace", "path": path, "value": "false"}),
             Some(original) => json!({"op": "replace", "path": path, "value": original}),
             None => json!({"op": "remove", "path": path}),
         });

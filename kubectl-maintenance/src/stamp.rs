@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::change::Change;
+use crate::managed_fields::{given_back, held_by_others, only_ours, ours};
 use crate::object::annotation;
 
 /// Who switches, when, and why.
@@ -40,14 +41,16 @@ impl Stamp {
     }
 }
 
-/// Keeps the managedFields as they are before a change that changes something, unless those before an earlier one are kept.
+/// Keeps the managedFields as they are before a change that changes something. In one maintenance the first ones count;
+/// after one that somebody else has ended, they are those of now, with what we still hold given back.
 pub fn keep_managed_fields(change: &mut Change, already: bool) {
     let earlier = annotation(&change.before, "restore-meta").is_some();
-    let goes_on = already || annotation(&change.before, "restore").is_some();
-    if change.is_empty() || (earlier && goes_on) {
+    if change.is_empty() || (earlier && already) {
         return;
     }
-    if let Some(fields) = change.before.pointer("/metadata/managedFields").cloned() {
+    if let Some(now) = change.before.pointer("/metadata/managedFields") {
+        let kept = kept_managed_fields(change);
+        let fields = if earlier { given_back(now, &kept, &ours(&kept)) } else { now.clone() };
         change.annotate("restore-meta", Some(&json!({"managedFields": fields}).to_string()));
     }
 }
@@ -58,4 +61,19 @@ pub fn kept_managed_fields(change: &Change) -> Value {
     let kept = annotation(&change.before, "restore-meta").and_then(|text| serde_json::from_str::<Value>(text).ok());
     let kept = kept.and_then(|meta| meta.get("managedFields").cloned());
     kept.or_else(|| change.before.pointer("/metadata/managedFields").cloned()).unwrap_or_default()
+}
+
+/// The fields that `off` does not give back, as their owner has another value for them: a Helm that has set maintenance
+/// itself. Ours, they make Helm 4 stop with a conflict, where it would put users back on the page without a word.
+#[must_use]
+pub fn not_given_back(change: &Change) -> Value {
+    let now = change.before.pointer("/metadata/managedFields").unwrap_or(&Value::Null);
+    let kept = kept_managed_fields(change);
+    let mut stay = json!({});
+    for field in change.fields() {
+        if held_by_others(now, &field) || only_ours(&kept, &field) {
+            stay[format!("f:{}", field[0])][format!("f:{}", field[1])] = json!({});
+        }
+    }
+    stay
 }

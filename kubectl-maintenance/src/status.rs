@@ -43,7 +43,7 @@ pub fn run(session: &Session<'_>, status: &Status) -> Result<bool> {
         namespace.as_ref().map_or_else(|| "any namespace".to_owned(), |namespace| format!("namespace {namespace}"));
     for name in &status.releases {
         if !releases.iter().any(|release| &release.name == name) {
-            anyhow::bail!("there is no release {name} in {place}: is it installed there?");
+            anyhow::bail!(release::absent(session.kubectl, namespace.as_deref(), name, &releases)?);
         }
     }
     if !status.releases.is_empty() {
@@ -51,6 +51,11 @@ pub fn run(session: &Session<'_>, status: &Status) -> Result<bool> {
     }
     if releases.len() != 1 && !status.doors.urls.is_empty() {
         return Err(Misuse("invalid --url: expected one release that it leads to, so name one".to_owned()).into());
+    }
+    if releases.is_empty()
+        && let Some(why) = release::nothing(session.kubectl, namespace.as_deref(), None)?
+    {
+        anyhow::bail!(why);
     }
     let mut found = Vec::new();
     for release in releases {
@@ -127,7 +132,11 @@ impl Found {
         let doors = found.doors(&entries, status, &pods);
         let others = found.others(session, &entries)?;
         let release = &found.release;
-        let until = settings::get(release, settings::UNTIL).filter(|_| mode != Some(Mode::Normal));
+        let said = |key: &str| settings::get(release, key).filter(|_| mode != Some(Mode::Normal));
+        let (until, message) = (said(settings::UNTIL), said(settings::MESSAGE));
+        if let Some(message) = message {
+            found.lines.insert(0, format!("the page says: {message}"));
+        }
         found.json = json!({
             "namespace": release.namespace,
             "release": release.name,
@@ -137,6 +146,7 @@ impl Found {
             "by": release.told("by"),
             "reason": release.told("reason"),
             "until": until,
+            "message": message,
             "objects": objects,
             "pods": answers,
             "endpoints": endpoints,
@@ -177,6 +187,14 @@ impl Found {
                 json!({"object": name.to_string(), "mode": mode.map_or("neither", Mode::as_str), "owner": owner}),
             );
         }
+        let left = settings::leftovers(&self.release);
+        if !left.is_empty() {
+            self.wrong.push(format!(
+                "{} has {} of an earlier maintenance, which the next page would show: run kubectl maintenance off",
+                self.release.config_name(),
+                left.join(" and ")
+            ));
+        }
         let agree = self.release.modes().windows(2).all(|two| two[0].1 == two[1].1);
         if !agree {
             self.wrong
@@ -198,8 +216,12 @@ impl Found {
         let mut answers = Vec::new();
         for (pod, told) in pods.iter().zip(told) {
             let shown = match (kind, told.mode) {
-                (Kind::Service, Some(Mode::Maintenance)) => "stands by with the page".to_owned(),
+                (Kind::Service, Some(Mode::Maintenance)) if mode == Some(Mode::Normal) => {
+                    "stands by with the page".to_owned()
+                }
+                (Kind::Service, Some(Mode::Maintenance)) => "serves the page".to_owned(),
                 (_, Some(mode)) => mode.to_string(),
+                (_, None) if pod.starting => "is starting".to_owned(),
                 (_, None) => format!("cannot be asked: {}", told.trouble),
             };
             let ready = if pod.ready { "" } else { ", not Ready" };

@@ -4,6 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
+use jiff::Timestamp;
 
 use crate::change::Change;
 use crate::cli::{self, Format};
@@ -11,8 +12,8 @@ use crate::doors::ask::{Expect, Question, Verdict, await_good};
 use crate::doors::find::{At, Door, find};
 use crate::entries::Entries;
 use crate::failure::{Interrupted, Misuse};
-use crate::object::Name;
-use crate::owners::{Writer, owner, renders, renders_now, renders_selector};
+use crate::kubectl::Kubectl;
+use crate::owners::{Writer, owner, renders, renders_now, renders_rest, renders_selector};
 use crate::pods::{Pod, Wanted};
 use crate::release::{self, Kind, Mode, Release};
 use crate::report::{Asked, Report, Switched};
@@ -52,31 +53,34 @@ pub fn choose(session: &Session<'_>, switch: &cli::Switch) -> Result<Vec<Release
         Some(namespace) => namespace.clone(),
         None => who::namespace(session.kubectl)?,
     };
-    let chosen = among(release::find(session.kubectl, Some(&namespace), None)?, &switch.releases, &namespace)?;
+    let there = release::find(session.kubectl, Some(&namespace), None)?;
+    let chosen = among(session.kubectl, there, &switch.releases, &namespace)?;
     match chosen.iter().find_map(Release::obstacle) {
         Some(why) => bail!("{why}. Nothing has changed"),
         None => Ok(chosen),
     }
 }
 
-fn among(mut there: Vec<Release>, wanted: &[String], namespace: &str) -> Result<Vec<Release>> {
-    let names = there.iter().map(|release| release.name.as_str()).collect::<Vec<_>>().join(", ");
+fn among(kubectl: &dyn Kubectl, mut there: Vec<Release>, wanted: &[String], namespace: &str) -> Result<Vec<Release>> {
     if wanted.is_empty() {
         return match there.len() {
             1 => Ok(there),
-            0 => {
-                Err(Misuse(format!("there is no release in namespace {namespace}: name another with --namespace"))
-                    .into())
-            }
+            0 => match release::nothing(kubectl, Some(namespace), None)? {
+                Some(why) => bail!(why),
+                None => {
+                    Err(Misuse(format!("there is no release in namespace {namespace}: name another with --namespace"))
+                        .into())
+                }
+            },
             _ => {
+                let names = there.iter().map(|release| release.name.as_str()).collect::<Vec<_>>().join(", ");
                 Err(Misuse(format!("there are several releases in namespace {namespace}, so name one: {names}")).into())
             }
         };
     }
     for name in wanted {
         if !there.iter().any(|release| &release.name == name) {
-            let names = if names.is_empty() { "none".to_owned() } else { names };
-            bail!("there is no release {name} in namespace {namespace}; there is: {names}");
+            bail!(release::absent(kubectl, Some(namespace), name, &there)?);
         }
     }
     there.retain(|release| wanted.contains(&release.name));
@@ -103,7 +107,7 @@ impl Plan {
     /// Where it is refused, or the cluster cannot be asked.
     pub fn new(
         session: &Session<'_>,
-        switch: &cli::Switch,
+        force: bool,
         release: Release,
         mode: Mode,
         changes: Vec<Change>,
@@ -131,7 +135,7 @@ impl Plan {
             plan.notes.push(format!("{kinds} may not be listed, so front doors may be missing: {why}"));
         }
         for change in &plan.changes {
-            refuse_what_is_taken_back(session, switch.force, change, mode)?;
+            refuse_what_is_taken_back(session, force, change, mode)?;
         }
         plan.notes.extend(next_upgrade(&plan.changes, mode));
         Ok(plan)
@@ -156,15 +160,27 @@ impl Plan {
 /// A field that a change writes, and who renders it.
 struct Field {
     name: String,
+    object: String,
     /// Nobody, where it is not rendered.
     writer: Option<Writer>,
+    /// Who renders the rest of its object.
+    rest: Option<Writer>,
+    /// A text of the page, and not the mode.
+    text: bool,
     /// Whether its value is the renderer's, and not one that we or somebody else have set since.
     theirs: bool,
 }
 
 fn fields(change: &Change) -> Vec<Field> {
     let object = &change.before;
-    let field = |name: String, at: &[&str], writer| Field { name, writer, theirs: renders_now(object, at).is_some() };
+    let field = |name: String, at: &[&str], writer| Field {
+        name,
+        object: change.object.to_string(),
+        writer,
+        rest: renders_rest(object),
+        text: [["data", settings::MESSAGE], ["data", settings::UNTIL]].iter().any(|text| text == at),
+        theirs: renders_now(object, at).is_some(),
+    };
     let keys = settings::keys(change).into_iter();
     let keys = keys.map(|key| field(format!("data.{key}"), &["data", key], renders(object, &["data", key])));
     let selector = change
@@ -187,27 +203,28 @@ fn refuse_what_is_taken_back(session: &Session<'_>, force: bool, change: &Change
 /// One line on what the next `helm upgrade` does to all changes of a release.
 fn next_upgrade(changes: &[Change], mode: Mode) -> Option<String> {
     let owner = changes.iter().find_map(|change| owner(&change.before))?;
-    let all = changes.iter().flat_map(|change| fields(change).into_iter().map(move |field| (field, &change.object)));
-    let (rendered, others): (Vec<_>, Vec<_>) = all.partition(|(field, _)| field.writer.is_some());
-    let named = |fields: &[(Field, &Name)]| {
-        let fields = fields.iter().map(|(field, object)| format!("{} of {object}", field.name));
-        fields.collect::<Vec<_>>().join(", ")
+    let (texts, modes): (Vec<_>, Vec<_>) = changes.iter().flat_map(fields).partition(|field| field.text);
+    let named = |fields: &[Field]| {
+        fields.iter().map(|field| format!("{} of {}", field.name, field.object)).collect::<Vec<_>>().join(", ")
     };
-    match mode {
-        Mode::Maintenance => match rendered.first() {
-            Some((field, _)) => owner.next_upgrade(&named(&rendered), field.writer.as_ref(), mode),
-            None => {
-                let unset: Vec<_> =
-                    others.into_iter().filter(|(field, _)| field.name.ends_with(settings::MODE)).collect();
-                if unset.is_empty() { None } else { owner.next_upgrade(&named(&unset), None, mode) }
-            }
-        },
-        // `off` gives back who owns what, so nothing conflicts; only where Helm itself has set maintenance it does so again.
-        Mode::Normal => {
-            let theirs: Vec<_> = rendered.into_iter().filter(|(field, _)| field.theirs).collect();
-            let writer = Writer { manager: String::new(), applies: false };
-            if theirs.is_empty() { None } else { owner.next_upgrade(&named(&theirs), Some(&writer), mode) }
-        }
+    let (rendered, unset): (Vec<_>, Vec<_>) = modes.into_iter().partition(|field| field.writer.is_some());
+    if mode == Mode::Normal {
+        // `off` gives back who owns what, but where Helm itself has set maintenance.
+        let theirs: Vec<_> = rendered.into_iter().filter(|field| field.theirs).collect();
+        return owner.next_upgrade(&named(&theirs), theirs.first()?.writer.as_ref(), mode);
+    }
+    let of_mode = match (rendered.first(), unset.first()) {
+        (Some(field), _) => owner.next_upgrade(&named(&rendered), field.writer.as_ref(), mode),
+        (None, Some(_)) => owner.next_upgrade(&named(&unset), None, mode),
+        (None, None) => None,
+    };
+    // Helm 4 conflicts at a text that it has not rendered yet, too.
+    let conflicts = |field: &Field| field.rest.as_ref().is_some_and(|rest| rest.applies);
+    let texts: Vec<_> = texts.into_iter().filter(|field| field.writer.is_some() || conflicts(field)).collect();
+    let writer = texts.first().and_then(|field| field.writer.as_ref().or(field.rest.as_ref()));
+    match writer {
+        Some(writer) => owner.next_upgrade_of_texts(of_mode.as_deref(), &named(&texts), writer),
+        None => of_mode,
     }
 }
 
@@ -215,7 +232,14 @@ fn next_upgrade(changes: &[Change], mode: Mode) -> Option<String> {
 ///
 /// # Errors
 /// Where a check or a change failed, or Ctrl-C was pressed.
-pub fn carry_out(session: &Session<'_>, switch: &cli::Switch, mode: Mode, by: &str, plans: &[Plan]) -> Result<bool> {
+pub fn carry_out(
+    session: &Session<'_>,
+    switch: &cli::Switch,
+    mode: Mode,
+    by: &str,
+    at: Timestamp,
+    plans: &[Plan],
+) -> Result<bool> {
     let changes: Vec<&Change> = plans.iter().flat_map(|plan| &plan.changes).collect();
     preflight::patches(session, &changes)?;
     if switch.wait && !changes.is_empty() {
@@ -227,7 +251,7 @@ pub fn carry_out(session: &Session<'_>, switch: &cli::Switch, mode: Mode, by: &s
             session.output.note(&format!("{}: {note}", plan.release.name));
         }
     }
-    let mut report = Report::new(mode, by, switch.dry_run);
+    let mut report = Report::new(mode, by, at, switch.dry_run);
     if switch.dry_run {
         for plan in plans {
             would(session, switch, mode, plan);
@@ -242,7 +266,8 @@ pub fn carry_out(session: &Session<'_>, switch: &cli::Switch, mode: Mode, by: &s
     let objects = undo::make(session, &changes)?;
     if mode == Mode::Normal {
         for (change, now) in changes.iter().zip(objects) {
-            if let Err(why) = undo::give_back(session, &change.object, now, &stamp::kept_managed_fields(change)) {
+            let (kept, stay) = (stamp::kept_managed_fields(change), stamp::not_given_back(change));
+            if let Err(why) = undo::give_back(session, &change.object, now, &kept, &stay) {
                 session.output.note(&format!("{} in namespace {}: {why:#}", change.object, change.object.namespace));
             }
         }
@@ -374,7 +399,12 @@ fn await_in_force(
         _ => None,
     });
     if let Some(why) = bad {
-        switched.problem = Some(format!("{objects} is in mode {mode}, but a front door does not show it: {why}"));
+        let next = if plan.empty {
+            ". Start the application, or run kubectl maintenance on to show the page again"
+        } else {
+            ""
+        };
+        switched.problem = Some(format!("{objects} is in mode {mode}, but a front door does not show it: {why}{next}"));
     }
     Ok(switched)
 }
@@ -389,7 +419,12 @@ fn ask_doors(session: &Session<'_>, switch: &cli::Switch, plan: &Plan, deadline:
             At::Unasked(why) => (None, Verdict::Unchecked(why)),
             At::Url(url) => {
                 let question = Question { url: &url, host: switch.doors.host.as_deref(), expect: plan.expect, named };
-                let mut told = |text: &str| session.output.progress(name, &format!("front door: {text}"));
+                let mut told = |text: &str| {
+                    // Without an application there is nothing else to expect, and it is the problem that is told.
+                    if !plan.empty {
+                        session.output.progress(name, &format!("front door: {text}"));
+                    }
+                };
                 let verdict = await_good(&question, deadline, session.stop, &mut told);
                 (Some(url), verdict)
             }

@@ -70,7 +70,7 @@ fn put_back(session: &Session<'_>, made: &[(&Change, Value)]) -> Vec<String> {
                 let now = serde_json::from_str(&ran.stdout).unwrap_or_default();
                 let before = change.before.pointer("/metadata/managedFields").cloned().unwrap_or_default();
                 // What an earlier change of ours took stays ours until `off`.
-                let back = if is_ours(&before) { Ok(()) } else { give_back(session, name, now, &before) };
+                let back = if is_ours(&before) { Ok(()) } else { give_back(session, name, now, &before, &json!({})) };
                 let left = back.err().map(|why| format!(", but {why:#}"));
                 format!("{name} in namespace {} is as it was{}", name.namespace, left.unwrap_or_default())
             }
@@ -83,14 +83,14 @@ fn put_back(session: &Session<'_>, made: &[(&Change, Value)]) -> Vec<String> {
     back.collect()
 }
 
-/// Gives back the managedFields of an object that we have just patched.
+/// Gives back the managedFields of an object that we have just patched, but those that are to stay ours.
 ///
 /// # Errors
 /// Where that failed.
-pub fn give_back(session: &Session<'_>, name: &Name, mut now: Value, before: &Value) -> Result<()> {
+pub fn give_back(session: &Session<'_>, name: &Name, mut now: Value, before: &Value, stay: &Value) -> Result<()> {
     for _ in 0..3 {
         let fields = now.pointer("/metadata/managedFields").cloned().unwrap_or_default();
-        let back = given_back(&fields, before);
+        let back = given_back(&fields, before, stay);
         if back == fields {
             return Ok(());
         }

@@ -123,7 +123,12 @@ impl Pods {
         let pods = release.pods(session.kubectl)?;
         self.names = pods.iter().map(|pod| pod.name.clone()).collect();
         let asked: Vec<&Pod> = pods.iter().filter(|pod| !self.settled.contains(&pod.name)).collect();
-        let told = pods::ask(session.kubectl, &release.namespace, &asked, wanted.message.is_some())?;
+        let told = pods::ask(
+            session.kubectl,
+            &release.namespace,
+            &asked,
+            wanted.message.is_some() || wanted.gone_message.is_some(),
+        )?;
         self.open.clear();
         self.settled.retain(|name| self.names.contains(name));
         let now = session.clock.now();
@@ -167,15 +172,18 @@ impl Pods {
     }
 }
 
-/// Without this a kubelet looks at a pod's ConfigMap about once a minute. Returns why it may not be done.
+/// Without this a kubelet looks at a pod's ConfigMap about once a minute. The admin pods, which tell admins the mode, are made
+/// to look too, and are not waited for. Returns why it may not be done.
 fn make_kubelets_look(session: &Session<'_>, release: &Release, open: &[(String, Told)]) -> Result<Option<String>> {
-    let (refresh, labels) = (format!("{PREFIX}refresh={}", Timestamp::now().as_second()), release.pod_labels());
+    let (refresh, labels) = (format!("{PREFIX}refresh={}", Timestamp::now().as_second()), release.readers());
+    let admins = release.admins(session.kubectl).unwrap_or_default();
     let mut arguments =
         vec!["annotate", "pod", "--namespace", &release.namespace, "--overwrite", "--field-manager", MANAGER];
-    if open.len() > FEW {
+    if open.len() + admins.len() > FEW {
         arguments.extend(["--selector", &labels]);
     } else {
         arguments.extend(open.iter().map(|(name, _)| name.as_str()));
+        arguments.extend(admins.iter().map(|pod| pod.name.as_str()));
     }
     arguments.push(&refresh);
     let ran = session.kubectl.change(&arguments, "")?;

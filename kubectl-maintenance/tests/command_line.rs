@@ -29,6 +29,8 @@ fn help_is_no_misuse_and_says_what_each_command_does() {
         assert_eq!(ran.status.code(), Some(0), "{arguments:?}");
         assert!(text(&ran.stdout).contains(says), "{}", text(&ran.stdout));
     }
+    assert!(!text(&run(&["off", "--help"], None).stdout).contains("page pod"));
+    assert!(!text(&run(&["on", "--help"], None).stdout).contains("the application has no"));
 }
 
 #[test]
@@ -42,6 +44,7 @@ fn misuse_is_64_and_names_what_is_wrong() {
         (&["on", "--until", "2099-12-02T07:00:00"], "expected a time in RFC 3339 with a zone"),
         (&["on", "--until", "2099-12-02T07:00:00Z", "--for", "2h"], "cannot be used with"),
         (&["on", "--for=-2h"], "expected a duration"),
+        (&["on", "--for", "0m"], "invalid value '0m' for '--for <DURATION>': expected a duration of at least a second"),
         (&["on", "--colour"], "unexpected argument '--colour'"),
         (&["on", "-n"], "a value is required for '--namespace <NS>'"),
         (&["on", "--host", "shop.example.org"], "--url <URL>"),
@@ -144,7 +147,7 @@ mod with_a_client {
             let ran = run(&arguments, client.to_str());
             assert_eq!(ran.status.code(), Some(1), "{}", text(&ran.stderr));
             assert!(
-                text(&ran.stderr).contains("kubectl proxy cannot be started: no such cluster"),
+                text(&ran.stderr).contains("error: no such cluster (kubectl proxy cannot be started)"),
                 "{}",
                 text(&ran.stderr)
             );

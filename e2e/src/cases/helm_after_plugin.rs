@@ -38,7 +38,7 @@ async fn config(scene: &Scene, helm: Helm) -> Result<()> {
     let message = release.get(&[&object]).await?["data"]["MAINTENANCE_MESSAGE"].take();
     ensure!(message == "Back at noon", "Helm should leave a key alone that is not its own, but it is {message}");
     plugin::switch(&release, Mode::Normal).await?.success()?;
-    given_back(&release, &object).await?;
+    kept_from_helm(&release, &object).await?;
 
     let conflict = other_mode(&release, &object, Mode::Maintenance).await.context("other mode")?;
     upgraded(&release, &["maintenance.enabled=false"], Mode::Normal).await?;
@@ -69,7 +69,7 @@ async fn service(scene: &Scene, helm: Helm) -> Result<()> {
     plugin::switch(&release, Mode::Maintenance).await?.success()?;
     upgraded(&release, &["maintenance.enabled=true"], Mode::Maintenance).await.context("same mode")?;
     plugin::switch(&release, Mode::Normal).await?.success()?;
-    given_back(&release, FRONT).await?;
+    kept_from_helm(&release, FRONT).await?;
 
     let conflict = other_mode(&release, FRONT, Mode::Maintenance).await.context("other mode")?;
     upgraded(&release, &["maintenance.enabled=false"], Mode::Normal).await?;
@@ -98,11 +98,18 @@ async fn upgraded(release: &Release<'_>, values: &[&str], mode: Mode) -> Result<
     release.await_users(mode, Duration::from_secs(30)).await
 }
 
-/// The plugin has switched to normal what Helm has in maintenance: after `on`, Helm 4 names the conflict, and takes it back
-/// with its flags; Helm 3 takes it back at once. What was said.
+/// The plugin has switched to normal what Helm has in maintenance, and then the other way round: Helm 4 names the conflict,
+/// and takes it back with its flags; Helm 3 takes it back at once. What was said.
 async fn other_mode(release: &Release<'_>, object: &str, helms: Mode) -> Result<String> {
-    // Helm has maintenance, and the plugin has ended it: nothing of the plugin's is left, so nothing is in Helm's way.
-    release.upgrade(&["maintenance.title=Closed until noon"]).await?;
+    // Helm has maintenance, and the plugin has ended it: Helm 4 stops rather than to put users back without a word.
+    if matches!(release.helm, Helm::V4) {
+        let arguments = release.upgrade_arguments(&["maintenance.title=Closed until noon"], false);
+        let told = release.run_helm(&arguments).await?.refusal()?;
+        ensure!(told.contains("conflict"), "Helm 4 should say that the plugin's patch is a conflict: {told}");
+        release.users_see(Mode::Normal).await?;
+    }
+    let arguments = release.upgrade_arguments(&["maintenance.title=Closed until noon"], true);
+    release.run_helm(&arguments).await?.success()?;
     release.await_users(helms, Duration::from_secs(30)).await?;
     given_back(release, object).await?;
     release.toggle(Mode::Normal).await?;
@@ -131,6 +138,21 @@ async fn switched_there_and_back(release: &Release<'_>, object: &str) -> Result<
         release.users_see(mode).await?;
     }
     given_back(release, object).await
+}
+
+/// Fails unless the plugin still holds what Helm 4 has set to maintenance itself.
+async fn kept_from_helm(release: &Release<'_>, object: &str) -> Result<()> {
+    match release.helm {
+        // It has sent the value that was there, which makes it no owner.
+        Helm::V3 => given_back(release, object).await,
+        Helm::V4 => {
+            let found = release.get(&[object, "--show-managed-fields"]).await?;
+            let managers = found["metadata"]["managedFields"].as_array().cloned().unwrap_or_default();
+            let kept = managers.iter().any(|one| one["manager"] == "kubectl-maintenance");
+            ensure!(kept, "{object} has nothing of the plugin's, so Helm would put users back without a word");
+            Ok(())
+        }
+    }
 }
 
 /// Fails if the plugin has left anything of its own.

@@ -133,7 +133,8 @@ impl Cluster {
     pub(crate) fn pod(&self, name: &str, labels: &Value, config: Option<&str>) {
         let ports = json!([{"name": "http", "containerPort": 8080}, {"name": "management", "containerPort": 9090}]);
         let spec = json!({"containers": [{"ports": ports, "readinessProbe": {"httpGet": {"path": "/readyz?exclude=maintenance"}}}]});
-        let status = json!({"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]});
+        let status =
+            json!({"phase": "Running", "podIP": "10.0.0.1", "conditions": [{"type": "Ready", "status": "True"}]});
         self.add("pods", name, labels, json!({"spec": spec, "status": status}));
         let standby = labels["app.kubernetes.io/component"] == "page";
         let config = config.unwrap_or_default().to_owned();
@@ -431,13 +432,21 @@ impl State {
 
     fn answer(&self, path: &str) -> Answer {
         let (path, query) = path.split_once("?labelSelector=").unwrap_or((path, ""));
-        let selector =
-            query.replace("%20", " ").replace("%28", "(").replace("%29", ")").replace("%2C", ",").replace("%3D", "=");
+        let selector = query
+            .replace("%20", " ")
+            .replace("%28", "(")
+            .replace("%29", ")")
+            .replace("%2C", ",")
+            .replace("%3D", "=")
+            .replace("%21", "!");
         if let Some((pod, rest)) = path.split_once("/proxy/") {
             let (pod, port) = pod.rsplit_once('/').unwrap().1.split_once(':').unwrap();
             return self.pod_answer(pod, port, rest);
         }
         let kinds = path.rsplit('/').next().unwrap();
+        if let Some(namespace) = path.strip_prefix("/api/v1/namespaces/").filter(|rest| !rest.contains('/')) {
+            return status(if namespace == NAMESPACE { 200 } else { 404 }, "a namespace");
+        }
         if self.missing.contains(&kinds) {
             return status(404, "the server could not find the requested resource");
         }
@@ -548,6 +557,8 @@ fn matches(selector: &str, labels: &Value) -> bool {
         rest = left.trim_start_matches(',');
         let fits = if let Some((key, values)) = one.split_once(" in (") {
             values.trim_end_matches(')').split(',').any(|value| labels[key] == value)
+        } else if let Some(key) = one.strip_prefix('!') {
+            labels.get(key).is_none()
         } else {
             let (key, value) = one.split_once('=').unwrap();
             labels[key] == value

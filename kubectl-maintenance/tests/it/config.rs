@@ -40,7 +40,21 @@ fn many_user_pods_are_annotated_by_their_labels() {
     }
     cluster.run(&["on"]).ended(0, &["19 of 19 user pods have read the change"]);
     let annotated = cluster.changes().into_iter().find(|call| call[0] == "annotate").unwrap();
-    assert_eq!(annotated[7..9], ["--selector", "app.kubernetes.io/instance=web,app.kubernetes.io/component=user"]);
+    assert_eq!(
+        annotated[7..9],
+        ["--selector", "app.kubernetes.io/instance=web,app.kubernetes.io/component in (user,admin)"]
+    );
+}
+
+#[test]
+fn admin_pods_are_made_to_look_too_and_not_waited_for() {
+    let cluster = Cluster::tiers();
+    let labels = json!({"app.kubernetes.io/instance": "web", "app.kubernetes.io/component": "admin"});
+    cluster.pod("web-admin-1", &labels, Some("app-config"));
+    cluster.state.borrow_mut().pods.get_mut("web-admin-1").unwrap().silent = true;
+    cluster.run(&["on"]).ended(0, &["2 of 2 user pods have read the change"]);
+    let annotated = cluster.changes().into_iter().find(|call| call[0] == "annotate").unwrap();
+    assert_eq!(annotated[7..10], ["web-1", "web-2", "web-admin-1"]);
 }
 
 #[test]
@@ -118,6 +132,53 @@ fn kubectl_alone_can_restore() {
 }
 
 #[test]
+fn what_kubectl_alone_restores_is_normal_after_a_second_on_too() {
+    for mode in [json!("false"), json!("true"), json!("neither")] {
+        let cluster = Cluster::tiers();
+        cluster.edit("configmaps/app-config", "/data/MAINTENANCE_MODE", mode);
+        cluster.run(&["on", "--wait=false"]).ended(0, &[]);
+        cluster.run(&["on", "--wait=false", "--message", "It takes longer"]).ended(0, &[]);
+        let annotations = cluster.object("configmaps/app-config")["metadata"]["annotations"].clone();
+        let restore = annotations[format!("{PREFIX}restore")].as_str().unwrap().to_owned();
+        let mut patch = vec!["patch", "configmap/app-config", "--namespace", "shop", "--type", "json"];
+        patch.extend(["--field-manager", "kubectl-maintenance", "-p", &restore]);
+        assert!(cluster.change(&patch, "").unwrap().ok, "{restore}");
+        let after = cluster.object("configmaps/app-config");
+        assert_eq!(
+            (&after["data"], &after["metadata"]["annotations"]),
+            (&json!({"MAINTENANCE_MODE": "false"}), &json!({}))
+        );
+    }
+}
+
+#[test]
+fn what_an_earlier_maintenance_has_left_is_told_and_does_not_come_back() {
+    let cluster = Cluster::tiers();
+    cluster.edit("configmaps/app-config", "/data/MAINTENANCE_MESSAGE", json!("The usual"));
+    cluster.run(&["on", "--for", "1h", "--message", "Back soon"]).ended(0, &[]);
+    // As Helm 3 ends it.
+    cluster.edit("configmaps/app-config", "/data/MAINTENANCE_MODE", json!("false"));
+    cluster.run(&["status"]).ended(1, &[
+        "WRONG: configmap/app-config has MAINTENANCE_UNTIL and MAINTENANCE_MESSAGE of an earlier maintenance, which the next page would show: run kubectl maintenance off",
+    ]);
+    cluster.run(&["on"]).ended(0, &[]);
+    let data = cluster.data("app-config");
+    assert_eq!((data.get("MAINTENANCE_UNTIL"), data["MAINTENANCE_MESSAGE"].as_str()), (None, "The usual"));
+    assert_eq!(
+        cluster.object("configmaps/app-config")["metadata"]["annotations"].get(format!("{PREFIX}restore")),
+        None
+    );
+    cluster.run(&["off"]).ended(0, &[]);
+    // What is set anew takes the place of what was left, and what was there before both comes back.
+    cluster.run(&["on", "--message", "One"]).ended(0, &[]);
+    cluster.edit("configmaps/app-config", "/data/MAINTENANCE_MODE", json!("false"));
+    cluster.run(&["on", "--message", "Two"]).ended(0, &[]);
+    cluster.run(&["off"]).ended(0, &[]);
+    assert_eq!(cluster.data("app-config")["MAINTENANCE_MESSAGE"], "The usual");
+    cluster.run(&["status"]).not("earlier maintenance");
+}
+
+#[test]
 fn a_text_that_somebody_changed_meanwhile_stays() {
     let cluster = Cluster::tiers();
     cluster.run(&["on", "--message", "Back soon"]).ended(0, &[]);
@@ -134,7 +195,8 @@ fn a_second_on_changes_what_its_flags_say_and_nothing_else() {
     let cluster = Cluster::tiers();
     cluster.run(&["on", "--reason", "one", "--message", "Back soon"]).ended(0, &[]);
     let first = cluster.object("configmaps/app-config");
-    cluster.run(&["on"]).ended(0, &["web: maintenance is in force after"]);
+    let says = "note: web: it was in mode maintenance already since 2026-12-01T20:00:00Z, by ann";
+    cluster.run(&["on"]).ended(0, &[says, "web: maintenance is in force after"]);
     assert_eq!(cluster.patched(), [""; 0]);
     cluster.forbid("whoami");
     cluster.run(&["on", "--reason", "two"]).ended(0, &[]);
@@ -153,7 +215,8 @@ fn a_second_on_changes_what_its_flags_say_and_nothing_else() {
 #[test]
 fn what_is_in_force_is_asked_all_the_same() {
     let cluster = Cluster::tiers();
-    cluster.run(&["off"]).ended(0, &["web: 2 of 2 user pods have read the change", "normal is in force"]);
+    let says = "note: web: it was in mode normal already\n";
+    cluster.run(&["off"]).ended(0, &[says, "web: 2 of 2 user pods have read the change", "normal is in force"]);
     assert_eq!(cluster.changes(), [[""; 0]; 0]);
 }
 
@@ -465,7 +528,11 @@ fn a_message_in_another_language_is_not_changed_and_that_is_said() {
     cluster.edit("configmaps/app-config", "/data/MAINTENANCE_MESSAGE.fr", json!("Bientôt"));
     let said = cluster.run(&["on", "--message", "Back soon"]);
     said.ended(0, &["note: web: who reads fr gets that language's own message, which is not changed"]);
+    said.not("whatever their language");
     assert_eq!(cluster.data("app-config")["MAINTENANCE_MESSAGE.fr"], "Bientôt");
+    cluster.edit("configmaps/app-config", "/data", json!({}));
+    let says = "note: web: with a message of its own the page says it to all, whatever their language";
+    cluster.run(&["on", "--message", "Back soon"]).ended(0, &[says]);
 }
 
 #[test]

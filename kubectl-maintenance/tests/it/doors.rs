@@ -181,6 +181,18 @@ fn the_application_is_asked_before_users_are_let_in() {
 }
 
 #[test]
+fn a_front_door_without_an_application_is_told_once_with_what_to_do() {
+    let door = Door::open(503, false);
+    let cluster = Cluster::standby();
+    cluster.run(&["on", "--wait=false"]).ended(0, &[]);
+    cluster.remove("pods/shop-1");
+    cluster.remove("pods/shop-2");
+    let said = cluster.run(&["off", "--force", "--url", &door.url, "--timeout", "5s"]);
+    said.ended(1, &["Start the application, or run kubectl maintenance on to show the page again"]);
+    assert_eq!(said.err.matches("503").count(), 1, "{}", said.err);
+}
+
+#[test]
 fn ctrl_c_while_a_front_door_is_asked_is_no_success() {
     let door = Door::open(200, false);
     let cluster = Cluster::standby();

@@ -11,7 +11,7 @@ fn helm_and_what_the_next_upgrade_does() {
     let cluster = Cluster::tiers();
     cluster.edit(CONFIG, "/metadata/annotations", json!({"meta.helm.sh/release-name": "web"}));
     let said = cluster.run(&["on", "--wait=false"]);
-    said.ended(0, &["note: web: the next helm upgrade of web leaves data.MAINTENANCE_MODE of configmap/app-config as it is, while maintenance.enabled is unset"]);
+    said.ended(0, &["note: web: the next helm upgrade of web leaves data.MAINTENANCE_MODE of configmap/app-config as it is only where its values leave maintenance.enabled unset"]);
     cluster.run(&["off", "--wait=false"]).ended(0, &[]);
     let fields = json!({"f:data": {"f:MAINTENANCE_MODE": {}}});
     cluster.written(CONFIG, "helm", "Update", &fields);
@@ -50,11 +50,15 @@ fn a_selector_that_a_person_has_patched_is_rendered_all_the_same() {
 }
 
 #[test]
-fn what_helm_itself_has_set_it_sets_again() {
+fn what_helm_itself_has_set_it_sets_again_or_meets_a_conflict() {
     let cluster = Cluster::standby();
     cluster.annotate("services/shop-front", "meta.helm.sh/release-name", "page");
     cluster.edit("services/shop-front", "/spec/selector", json!({"app": "page"}));
     cluster.written("services/shop-front", "helm", "Apply", &json!({"f:spec": {"f:selector": {}}}));
+    let says = "conflict at spec.selector of service/shop-front, unless its values say maintenance.enabled=false too";
+    cluster.run(&["off"]).ended(0, &[says]);
+    cluster.edit("services/shop-front", "/spec/selector", json!({"app": "page"}));
+    cluster.written("services/shop-front", "helm", "Update", &json!({"f:spec": {"f:selector": {}}}));
     let says = "sets spec.selector of service/shop-front as its values say: give it maintenance.enabled=false";
     cluster.run(&["off"]).ended(0, &[says]);
 }
@@ -165,4 +169,61 @@ fn status_tells_who_owns_what_is_switched() {
     cluster.run(&["status"]).ended(0, &["service/shop-front: normal, owned by Helm (page)"]);
     cluster.annotate("services/shop-front", "argocd.argoproj.io/tracking-id", "front:v1/Service:shop/shop-front");
     cluster.run(&["status"]).ended(0, &["service/shop-front: normal, owned by Argo CD (front)"]);
+}
+
+#[test]
+fn what_helm_4_itself_has_set_stays_ours_so_that_its_next_upgrade_stops() {
+    let ours = |object: &serde_json::Value| {
+        let mut managers = object["metadata"]["managedFields"].as_array().unwrap().iter();
+        managers.any(|entry| entry["manager"] == "kubectl-maintenance")
+    };
+    let helm = |mode: &str| {
+        let cluster = Cluster::tiers();
+        cluster.edit(CONFIG, "/metadata/annotations", json!({"meta.helm.sh/release-name": "web"}));
+        cluster.edit(CONFIG, "/data/MAINTENANCE_MODE", json!(mode));
+        cluster.written(CONFIG, "helm", "Apply", &json!({"f:data": {"f:MAINTENANCE_MODE": {}}}));
+        cluster
+    };
+    let cluster = helm("true");
+    let says = "conflict at data.MAINTENANCE_MODE of configmap/app-config, unless its values say maintenance.enabled=false too; with --force-conflicts it puts users back on the page";
+    cluster.run(&["off", "--wait=false"]).ended(0, &[says]);
+    assert!(ours(&cluster.object(CONFIG)));
+    // Nor after another maintenance, of which Helm is known to render the mode.
+    cluster.run(&["on", "--wait=false"]).ended(0, &["unless its values say maintenance.enabled=true too"]);
+    cluster.run(&["off", "--wait=false"]).ended(0, &[]);
+    assert!(ours(&cluster.object(CONFIG)));
+    // What is again as Helm wrote it is Helm's.
+    let cluster = helm("false");
+    cluster.run(&["on", "--wait=false"]).ended(0, &[]);
+    cluster.run(&["off", "--wait=false"]).ended(0, &[]);
+    assert!(!ours(&cluster.object(CONFIG)));
+}
+
+#[test]
+fn helm_4_meets_a_message_of_ours_that_its_values_newly_set() {
+    let cluster = Cluster::tiers();
+    cluster.edit(CONFIG, "/metadata/annotations", json!({"meta.helm.sh/release-name": "web"}));
+    cluster.written(CONFIG, "helm", "Apply", &json!({"f:data": {"f:MAINTENANCE_MODE": {}}}));
+    let says =
+        "it stops with a conflict at data.MAINTENANCE_MESSAGE of configmap/app-config, where its values say another";
+    cluster.run(&["on", "--wait=false", "--message", "Back soon"]).ended(0, &[says]);
+    cluster.run(&["off", "--wait=false"]).ended(0, &[]);
+    cluster.written(CONFIG, "helm", "Update", &json!({"f:data": {"f:MAINTENANCE_MODE": {}}}));
+    cluster.run(&["on", "--wait=false", "--message", "Back soon"]).not("MAINTENANCE_MESSAGE");
+}
+
+#[test]
+fn what_helm_took_when_it_ended_a_maintenance_is_its_own_after_the_next_one() {
+    let cluster = Cluster::tiers();
+    let before = json!([
+        {"manager": "ann", "operation": "Update", "apiVersion": "v1", "fieldsType": "FieldsV1", "fieldsV1": {"f:data": {"f:MAINTENANCE_MODE": {}}}},
+    ]);
+    cluster.edit(CONFIG, "/metadata/managedFields", before);
+    cluster.run(&["on", "--wait=false", "--message", "Back soon"]).ended(0, &[]);
+    cluster.edit(CONFIG, "/data/MAINTENANCE_MODE", json!("false"));
+    cluster.written(CONFIG, "helm", "Apply", &json!({"f:data": {"f:MAINTENANCE_MODE": {}}}));
+    let helms = cluster.object(CONFIG)["metadata"]["managedFields"].clone();
+    cluster.run(&["on", "--wait=false"]).ended(0, &[]);
+    cluster.run(&["off", "--wait=false"]).ended(0, &[]);
+    assert_eq!(cluster.object(CONFIG)["metadata"]["managedFields"], helms);
 }

@@ -285,3 +285,21 @@ fn a_dry_run_prints_each_command_and_changes_nothing() {
     );
     assert_eq!(cluster.changes(), [[""; 0]; 0]);
 }
+
+#[test]
+fn what_an_earlier_maintenance_has_left_does_not_come_back() {
+    let cluster = Cluster::standby();
+    cluster.run(&["on", "--for", "1h", "--message", "Back soon"]).ended(0, &[]);
+    // As Helm 3 ends it.
+    cluster.edit("services/shop-front", "/spec/selector", json!({"app": "shop"}));
+    cluster.run(&["status"]).ended(1, &["MAINTENANCE_UNTIL and MAINTENANCE_MESSAGE of an earlier maintenance"]);
+    cluster.run(&["on"]).ended(0, &["2 of 2 page pods have read the change"]);
+    let data = cluster.data("page-config");
+    assert_eq!((data.get("MAINTENANCE_UNTIL"), data.get("MAINTENANCE_MESSAGE")), (None, None));
+    // Page pods that do not follow would show them yet.
+    cluster.run(&["off"]).ended(0, &[]);
+    cluster.run(&["on", "--message", "Back soon"]).ended(0, &[]);
+    cluster.edit("services/shop-front", "/spec/selector", json!({"app": "shop"}));
+    cluster.state.borrow_mut().pods.get_mut("page-2").unwrap().deaf = true;
+    cluster.run(&["on", "--timeout", "3s"]).ended(1, &["these page pods have not read the change: page-2"]);
+}
