@@ -12,17 +12,23 @@ is_installed() { h status "$release" >/dev/null 2>&1; }
 
 # install_release: with the names of docs/maintenance-demo.md, behind the node ports of kind-cluster.yaml.
 install_release() {
-  local again='' arguments
+  local again=''
   ! is_installed || again=yes
-  arguments=$(ci/image values)
-  # shellcheck disable=SC2086 # arguments, of which none has a space
-  scripts/deploy.sh "$namespace" "$release" $arguments --set configMapName=app-config \
-    --set expose.type=none --set service.type=NodePort --set service.user.nodePort=30080 --set service.admin.nodePort=30081 >/dev/null
+  # Helm 4 may end its wait in the very moment in which the HPA scales the new tier up, and call that not ready: then once more.
+  deploy || deploy
   [ -n "$again" ] || return 0
   # A new build under the same tag is another image, which the chart cannot see.
   k -n "$namespace" rollout restart deployment "$release-user" "$release-admin" >/dev/null
   k -n "$namespace" rollout status deployment "$release-user" --timeout 3m >/dev/null
   k -n "$namespace" rollout status deployment "$release-admin" --timeout 3m >/dev/null
+}
+
+deploy() {
+  local arguments
+  arguments=$(ci/image values) || return
+  # shellcheck disable=SC2086 # arguments, of which none has a space
+  scripts/deploy.sh "$namespace" "$release" $arguments --set configMapName=app-config \
+    --set expose.type=none --set service.type=NodePort --set service.user.nodePort=30080 --set service.admin.nodePort=30081 >/dev/null
 }
 
 # plugin on|off|status: kubectl maintenance, as this clone has it, on the demo; or on what NAMESPACE and RELEASE name.
