@@ -12,12 +12,12 @@ use crate::answer::{Answer, Connection, Tier};
 use crate::http::{Sender, connect, send};
 use crate::judge;
 
-/// The least requests a second that a recording must have to prove anything: a third of what is sent on a machine that
-/// keeps up.
-const LEAST_RATE: f64 = 33.0;
+/// How many requests a second are sent, by all workers together. An answer that takes longer delays the next request of its
+/// worker.
+pub(crate) const RATE: u32 = 100;
 
-/// How often each worker sends: an answer that takes longer delays the next request.
-const EVERY: Duration = Duration::from_millis(200);
+/// A recording with fewer answers than this part of its rate proves nothing.
+const LEAST: f64 = 1.0 / 3.0;
 
 /// Who serves users in normal mode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +31,8 @@ pub(crate) enum Served {
 /// Requests that go on until the recorder is dropped.
 pub(crate) struct Recorder {
     started: Instant,
+    /// Requests a second.
+    rate: u32,
     answers: Rc<RefCell<Vec<Answer>>>,
     workers: Vec<JoinHandle<()>>,
     /// Since when each worker has waited for an answer that is not there yet.
@@ -47,14 +49,21 @@ struct Target {
     tier: Tier,
     served: Served,
     connection: Connection,
+    every: Duration,
 }
 
 // === impl Recorder ===
 
 impl Recorder {
-    /// 100 requests a second in all, of users at each of these hosts and of admins; without an `admin_host` they are all
+    /// `rate` requests a second in all, of users at each of these hosts and of admins; without an `admin_host` they are all
     /// of users.
-    pub(crate) fn start(ingress: &str, user_hosts: &[String], admin_host: Option<&str>, served: Served) -> Self {
+    pub(crate) fn start(
+        ingress: &str,
+        user_hosts: &[String],
+        admin_host: Option<&str>,
+        served: Served,
+        rate: u32,
+    ) -> Self {
         let answers = Rc::new(RefCell::new(Vec::new()));
         let mut workers = Vec::new();
         let mut waiting = Vec::new();
@@ -64,6 +73,7 @@ impl Recorder {
             (Tier::Admin, Connection::Kept, 3),
             (Tier::Admin, Connection::New, 3),
         ];
+        let every = Duration::from_secs(1) * plan.iter().map(|&(.., count)| count).sum() / rate;
         let mut streams = Vec::new();
         for (tier, connection, count) in plan {
             let (tier, hosts, path) = match (tier, admin_host) {
@@ -71,15 +81,15 @@ impl Recorder {
                 _ => (Tier::User, user_hosts.to_vec(), "/"),
             };
             streams.push((tier, connection));
-            for host in hosts.iter().cycle().take(count) {
+            for host in hosts.iter().cycle().take(count as usize) {
                 let (ingress, host) = (ingress.to_owned(), host.clone());
-                let target = Target { ingress, host, path, tier, served, connection };
+                let target = Target { ingress, host, path, tier, served, connection, every };
                 let since = Rc::new(Cell::new(None));
                 waiting.push(Rc::clone(&since));
                 workers.push(spawn_local(work(target, Rc::clone(&answers), since)));
             }
         }
-        Self { started: Instant::now(), answers, workers, waiting, streams }
+        Self { started: Instant::now(), rate, answers, workers, waiting, streams }
     }
 
     /// Every answer so far.
@@ -107,10 +117,8 @@ impl Recorder {
         }
         #[expect(clippy::cast_precision_loss, reason = "a few hundred thousand at most")]
         let rate = answers.len() as f64 / seconds;
-        ensure!(
-            rate >= LEAST_RATE,
-            "the recorder had {rate:.0} answers a second: under {LEAST_RATE} it proves nothing"
-        );
+        let least = f64::from(self.rate) * LEAST;
+        ensure!(rate >= least, "the recorder had {rate:.0} answers a second: under {least:.0} it proves nothing");
         Ok(format!("{} answers, {rate:.0}/s, no fault, the slowest after {slowest:.2} s", answers.len()))
     }
 }
@@ -124,7 +132,7 @@ impl Drop for Recorder {
 }
 
 async fn work(target: Target, answers: Rc<RefCell<Vec<Answer>>>, waiting: Rc<Cell<Option<Instant>>>) {
-    let mut ticks = interval(EVERY);
+    let mut ticks = interval(target.every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
     let mut kept = None;
     loop {

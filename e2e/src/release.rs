@@ -9,7 +9,7 @@ use tokio::time::sleep;
 use crate::cluster::Helm;
 use crate::http::{self, Mode, Reply};
 use crate::programs::{Output, wait_for};
-use crate::recorder::{Recorder, Served};
+use crate::recorder::{RATE, Recorder, Served};
 use crate::scene::Scene;
 
 /// Long enough for a rollout on a busy machine of two cores.
@@ -352,12 +352,17 @@ impl<'a> Release<'a> {
 
     /// Records users of every host, and admins.
     pub(crate) fn record(&self) -> Recorder {
-        Recorder::start(&self.scene.cluster.ingress, &self.user_hosts, Some(&self.admin_host), self.served())
+        self.record_at(RATE)
+    }
+
+    /// The same with so many requests a second.
+    pub(crate) fn record_at(&self, rate: u32) -> Recorder {
+        Recorder::start(&self.scene.cluster.ingress, &self.user_hosts, Some(&self.admin_host), self.served(), rate)
     }
 
     /// The same where admins have no way in of their own.
     pub(crate) fn record_users(&self) -> Recorder {
-        Recorder::start(&self.scene.cluster.ingress, &self.user_hosts, None, self.served())
+        Recorder::start(&self.scene.cluster.ingress, &self.user_hosts, None, self.served(), RATE)
     }
 
     fn served(&self) -> Served {

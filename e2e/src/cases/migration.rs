@@ -9,7 +9,7 @@ use crate::cluster::Helm;
 use crate::http::Mode;
 use crate::plugin;
 use crate::programs::{all, run as run_program};
-use crate::recorder::{Recorder, Served};
+use crate::recorder::{RATE, Recorder, Served};
 use crate::release::{Release, front_values};
 use crate::scene::Scene;
 
@@ -101,7 +101,7 @@ async fn migrated(release: &Release<'_>, heading: &str, front: &str) -> Result<(
     let commands = commands(&cluster.read("CHANGELOG.md")?, heading, &replaced)?;
 
     let recorder =
-        Recorder::start(&cluster.ingress, &release.user_hosts, Some(&release.admin_host), Served::ByApplication);
+        Recorder::start(&cluster.ingress, &release.user_hosts, Some(&release.admin_host), Served::ByApplication, RATE);
     let mut shell = cluster.program("bash", Some(release.helm))?;
     run_program(shell.args(["-euxc", &commands]), Duration::from_secs(200)).await?.success()?;
     release.users_see(Mode::Normal).await?;

@@ -17,6 +17,10 @@ use crate::scene::{Scene, Switches};
 
 const ROUNDS: usize = 10;
 
+/// How many requests a switch must have before the next one, which are 20,000 in all, and how many are sent in a second.
+const REQUESTS: usize = 1_000;
+const RATE: u32 = 300;
+
 /// What is switched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum What {
@@ -36,13 +40,16 @@ pub(crate) enum By {
 
 pub(crate) async fn measured(scene: &Scene, what: What, by: By) -> Result<()> {
     let release = released(scene, what, by).await?;
-    let recorder = release.record();
+    let recorder = release.record_at(RATE);
     let mut commands = Vec::new();
     for round in 1..=ROUNDS {
         for mode in Mode::BOTH {
             let times = switch(&release, mode, by).await;
             let (command, returned) = times.with_context(|| format!("round {round}, to {}", mode.word()))?;
             commands.push((mode, command, returned));
+            while recorder.since(command).len() < REQUESTS {
+                sleep(Duration::from_millis(100)).await;
+            }
         }
     }
     let answers = recorder.answers();
