@@ -13,7 +13,7 @@
 //! | [`switch`] | what `on` and `off` share: check, change, wait, tell |
 //! | [`preflight`] | what is checked before the first change |
 //! | [`undo`] | the changes one after the other, and back again where one fails |
-//! | [`wait`] | waiting until it is in force |
+//! | [`in_force`] | waiting until it is in force, and saying so; [`wait`] looks at pods and endpoints |
 //! | [`doors`] | the front doors: which there are, and what they answer |
 //! | [`report`], [`output`] | what programs and people are told |
 //!
@@ -33,6 +33,7 @@ pub mod config;
 pub mod doors;
 pub mod entries;
 pub mod failure;
+pub mod in_force;
 pub mod interrupt;
 pub mod kubectl;
 pub mod managed_fields;
