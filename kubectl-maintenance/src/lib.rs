@@ -7,7 +7,7 @@
 //! | [`cli`] | the command line |
 //! | [`run`], [`on`], [`off`], [`status`] | the commands |
 //! | [`release`] | the releases of a namespace, and what each of them switches |
-//! | [`config`], [`service`] | what each kind of switch changes |
+//! | [`config`], [`service`], [`entry`] | what each kind of switch changes |
 //! | [`settings`], [`stamp`] | what it writes beside the mode: what the page says; who switched, when and why |
 //! | [`owners`] | who else writes an object: Helm, Argo CD, Flux |
 //! | [`switch`] | what `on` and `off` share: check, change, wait, tell |
@@ -25,13 +25,14 @@
 //! | [`proxy`] | the one `kubectl proxy`, through which everything is read |
 //! | [`session`] | what every command works with; [`interrupt`] is Ctrl-C, [`failure`] the exit statuses |
 //! | [`read`], [`pods`], [`entries`], [`who`] | what is read: lists, pods, entries, who asks and where |
-//! | [`object`], [`change`], [`managed_fields`] | objects as JSON, a change of one and its way back, who wrote which field |
+//! | [`object`], [`change`], [`restore`], [`managed_fields`] | objects as JSON, a change of one, its way back, who wrote which field |
 
 pub mod change;
 pub mod cli;
 pub mod config;
 pub mod doors;
 pub mod entries;
+pub mod entry;
 pub mod failure;
 pub mod in_force;
 pub mod interrupt;
@@ -48,6 +49,7 @@ pub mod proxy;
 pub mod read;
 pub mod release;
 pub mod report;
+pub mod restore;
 pub mod run;
 pub mod service;
 pub mod session;
