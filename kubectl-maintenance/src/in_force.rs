@@ -1,38 +1,37 @@
 //! Waiting until what was changed is in force: pods, endpoints, and what the front doors answer; and saying so.
 
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::Result;
 
 use crate::cli::{self, Format};
 use crate::doors::ask::{Question, Verdict, await_good};
 use crate::doors::find::At;
-use crate::release::{Kind, Mode};
+use crate::plan::Plan;
+use crate::release::Mode;
 use crate::report::{Asked, Switched};
 use crate::session::Session;
-use crate::switch::Plan;
-use crate::undo;
 use crate::wait::{self, Waited};
+use crate::{gateways, undo};
 
-/// Where no front door can tell that proxies have followed the endpoints, they are given this time; they take a tenth.
-const PROXIES_FOLLOW: Duration = Duration::from_secs(1);
-
-/// Says what came of one release.
+/// Says what came of one target.
 pub fn tell(
     session: &Session<'_>,
     switch: &cli::Switch,
-    name: &str,
+    plan: &Plan,
     mode: Mode,
     switched: &Switched,
     started: Instant,
 ) {
     let seconds = (session.clock.now() - started).as_secs_f64();
+    let name = plan.name();
     let result = match &switched.problem {
-        Some(problem) => return session.output.message(&format!("{name}{problem}")),
-        None if !switched.waited => format!("{name}changed to {mode}; whether it is in force was not waited for"),
-        None if switched.checked() => format!("{name}{mode} is in force after {seconds:.1} s"),
-        None => format!("{name}{mode} is in force after {seconds:.1} s; no front door was checked"),
+        Some(problem) => return session.output.message(&format!("{name}: {problem}")),
+        None if !switched.waited => format!("{name}: changed to {mode}; whether it is in force was not waited for"),
+        None if plan.is_page() => format!("{name}: the page pods have read what the page says after {seconds:.1} s"),
+        None if switched.checked() => format!("{name}: {mode} is in force after {seconds:.1} s"),
+        None => format!("{name}: {mode} is in force after {seconds:.1} s; no front door was checked"),
     };
     if switch.output == Format::Table {
         session.output.result(&result);
@@ -41,7 +40,7 @@ pub fn tell(
 
 /// Says what would be done.
 pub fn would(session: &Session<'_>, switch: &cli::Switch, mode: Mode, plan: &Plan) {
-    let name = &plan.release.name;
+    let name = plan.name();
     let say = |line: &str| match switch.output {
         Format::Table => session.output.result(line),
         Format::Json => session.output.message(line),
@@ -58,8 +57,11 @@ pub fn would(session: &Session<'_>, switch: &cli::Switch, mode: Mode, plan: &Pla
     if plan.pods.is_some() {
         say(&format!("{name}: would annotate its pods, and ask each until it has read the change"));
     }
-    if plan.release.kind == Kind::Service {
+    if plan.behind_fronts().is_some() {
         say(&format!("{name}: would wait until the endpoints of its front Services have followed"));
+    }
+    if gateways::read_by(&plan.changes).next().is_some() {
+        say(&format!("{name}: would wait until its gateways have read the change"));
     }
     for (_, at) in places(switch, plan) {
         match at {
@@ -78,7 +80,7 @@ fn places(switch: &cli::Switch, plan: &Plan) -> Vec<(String, At)> {
     switched.map(|door| (door.entry.clone(), door.at.clone())).collect()
 }
 
-/// Waits for one release.
+/// Waits for one target.
 ///
 /// # Errors
 /// Where the cluster cannot be asked.
@@ -90,13 +92,16 @@ pub fn await_in_force(
     started: Instant,
 ) -> Result<Switched> {
     let deadline = started + switch.timeout;
-    let objects = plan.release.modes().iter().map(|(object, _)| object.to_string()).collect::<Vec<_>>().join(", ");
+    let objects = plan.objects();
     let mut waited = Waited::InForce;
-    if let Some(wanted) = &plan.pods {
-        waited = wait::pods(session, &plan.release, wanted, deadline)?;
+    if let (Some(wanted), Some(release)) = (&plan.pods, plan.release()) {
+        waited = wait::pods(session, release, wanted, deadline)?;
     }
-    if waited == Waited::InForce && plan.release.kind == Kind::Service {
-        waited = wait::endpoints(session, &plan.release, mode, plan.empty, deadline)?;
+    if let (Waited::InForce, Some(release)) = (&waited, plan.behind_fronts()) {
+        waited = wait::endpoints(session, release, mode, plan.empty, deadline)?;
+    }
+    if waited == Waited::InForce {
+        waited = gateways::follow(session, &plan.name(), &plan.changes, deadline)?;
     }
     let mut switched = Switched { waited: true, ..Switched::default() };
     match waited {
@@ -118,8 +123,8 @@ pub fn await_in_force(
         switched.problem = Some("its front doors were not asked to the end".to_owned());
         return Ok(switched);
     }
-    if !switched.checked() && plan.release.kind == Kind::Service {
-        session.pause(PROXIES_FOLLOW);
+    if !switched.checked() && !plan.changes.is_empty() {
+        session.pause(plan.follows_within());
     }
     let bad = switched.doors.iter().find_map(|door| match &door.verdict {
         Verdict::Bad(why) => Some(why.clone()),
@@ -136,11 +141,11 @@ pub fn await_in_force(
     Ok(switched)
 }
 
-/// Asks all front doors of a release, side by side.
+/// Asks all front doors of a target, side by side.
 fn ask_doors(session: &Session<'_>, switch: &cli::Switch, plan: &Plan, deadline: Instant) -> Vec<Asked> {
     let places = places(switch, plan);
     let named = !switch.doors.urls.is_empty();
-    let name = &plan.release.name;
+    let name = &plan.name();
     let ask = |entry: String, at: At| {
         let (url, verdict) = match at {
             At::Unasked(why) => (None, Verdict::Unchecked(why)),

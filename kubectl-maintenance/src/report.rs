@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::doors::ask::Verdict;
+use crate::plan::Plan;
 use crate::release::Mode;
-use crate::switch::Plan;
 
 /// The version of everything that is printed as JSON.
 pub const API_VERSION: &str = "maintenance-mode.github.io/v1";
@@ -58,16 +58,15 @@ impl Report {
     #[expect(clippy::needless_pass_by_value, reason = "it is over")]
     pub fn add(&mut self, plan: &Plan, switched: Switched) {
         self.good &= switched.problem.is_none();
-        let release = &plan.release;
         let changes: Vec<Value> = plan
             .changes
             .iter()
             .map(|change| json!({"object": change.object.to_string(), "patch": change.patch()}))
             .collect();
         self.releases.push(json!({
-            "namespace": release.namespace,
-            "release": release.name,
-            "kind": release.kind.as_str(),
+            "namespace": plan.namespace(),
+            "target": plan.name(),
+            "kind": plan.kind(),
             "changes": changes,
             "inForce": if switched.waited { Some(switched.problem.is_none()) } else { None },
             "problem": switched.problem,
