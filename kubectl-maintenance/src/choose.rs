@@ -8,6 +8,7 @@ use crate::entry;
 use crate::failure::Misuse;
 use crate::kubectl::Kubectl;
 use crate::object::Name;
+use crate::receipt::Receipt;
 use crate::release::{self, Mode, Release};
 use crate::session::Session;
 use crate::target::{Target, no_service};
@@ -32,12 +33,13 @@ pub struct Chosen {
 ///
 /// # Errors
 /// Where one is not there or cannot be switched, or none is named and there is not just one release.
-pub fn choose(session: &Session<'_>, switch: &cli::Switch, mode: Mode) -> Result<Chosen> {
+pub fn choose(session: &Session<'_>, switch: &cli::Switch, mode: Mode, receipt: &mut Receipt) -> Result<Chosen> {
     let kubectl = session.kubectl;
     let namespace = match &switch.place.namespace {
         Some(namespace) => namespace.clone(),
         None => who::namespace(kubectl)?,
     };
+    receipt.namespace = Some(namespace.clone());
     let mut there = release::find(kubectl, Some(&namespace), None)?;
     let around = Entries::read(kubectl, &namespace)?;
     for release in &mut there {

@@ -1,19 +1,27 @@
 //! Waiting until what was changed is in force: pods, endpoints, and what the front doors answer; and saying so.
 
-use std::thread;
+use std::thread::Scope;
 use std::time::Instant;
 
 use anyhow::Result;
 
 use crate::cli::{self, Format};
-use crate::doors::ask::{Question, Verdict, await_good};
+use crate::doors::ask::{Question, Verdict};
 use crate::doors::find::At;
+use crate::doors::watch::{Watch, watch};
 use crate::plan::Plan;
+use crate::receipt::{Asked, Switched, Watched};
 use crate::release::Mode;
-use crate::report::{Asked, Switched};
 use crate::session::Session;
 use crate::wait::{self, Waited};
 use crate::{gateways, undo};
+
+/// A front door that is watched, or why it is not.
+pub struct FrontDoor<'s> {
+    entry: &'s str,
+    url: Option<&'s str>,
+    watch: Result<Watch<'s>, &'s str>,
+}
 
 /// Says what came of one target.
 pub fn tell(
@@ -24,7 +32,7 @@ pub fn tell(
     switched: &Switched,
     started: Instant,
 ) {
-    let seconds = (session.clock.now() - started).as_secs_f64();
+    let seconds = (switched.since.unwrap_or_else(|| session.clock.now()) - started).as_secs_f64();
     let name = plan.name();
     let result = match &switched.problem {
         Some(problem) => return session.output.message(&format!("{name}: {problem}")),
@@ -71,8 +79,11 @@ pub fn would(session: &Session<'_>, switch: &cli::Switch, mode: Mode, plan: &Pla
     }
 }
 
-/// The front doors: those that are named, else those that the entries name.
-fn places(switch: &cli::Switch, plan: &Plan) -> Vec<(String, At)> {
+/// Where the front doors are: those that are named, else those that the entries name. What a page says is asked of its pods.
+pub fn places(switch: &cli::Switch, plan: &Plan) -> Vec<(String, At)> {
+    if plan.is_page() {
+        return Vec::new();
+    }
     if !switch.doors.urls.is_empty() {
         return switch.doors.urls.iter().map(|url| ("--url".to_owned(), At::Url(url.clone()))).collect();
     }
@@ -89,6 +100,7 @@ pub fn await_in_force(
     switch: &cli::Switch,
     mode: Mode,
     plan: &Plan,
+    doors: Vec<FrontDoor<'_>>,
     started: Instant,
 ) -> Result<Switched> {
     let deadline = started + switch.timeout;
@@ -111,14 +123,16 @@ pub fn await_in_force(
                 "not in force after {} s: {why}. {objects} is changed to {mode} and may follow yet; this command can be repeated",
                 switch.timeout.as_secs()
             ));
+            switched.doors = doors.into_iter().map(FrontDoor::seen).collect();
             return Ok(switched);
         }
         Waited::Interrupted(why) => {
             switched.problem = Some(why);
+            switched.doors = doors.into_iter().map(FrontDoor::seen).collect();
             return Ok(switched);
         }
     }
-    switched.doors = ask_doors(session, switch, plan, deadline);
+    switched.doors = ask_doors(session, plan, doors, deadline);
     if session.stopped() {
         switched.problem = Some("its front doors were not asked to the end".to_owned());
         return Ok(switched);
@@ -126,11 +140,13 @@ pub fn await_in_force(
     if !switched.checked() && !plan.changes.is_empty() {
         session.pause(plan.follows_within());
     }
-    let bad = switched.doors.iter().find_map(|door| match &door.verdict {
+    switched.since = Some(session.clock.now());
+    let bad = switched.doors.iter().find_map(|door| match &door.asked.verdict {
         Verdict::Bad(why) => Some(why.clone()),
         _ => None,
     });
     if let Some(why) = bad {
+        switched.since = None;
         let next = if plan.empty {
             ". Start the application, or run kubectl maintenance on to show the page again"
         } else {
@@ -141,36 +157,77 @@ pub fn await_in_force(
     Ok(switched)
 }
 
-/// Asks all front doors of a target, side by side.
-fn ask_doors(session: &Session<'_>, switch: &cli::Switch, plan: &Plan, deadline: Instant) -> Vec<Asked> {
-    let places = places(switch, plan);
+/// Watches the front doors of a target from now on, side by side.
+pub fn watch_doors<'s>(
+    scope: &'s Scope<'s, '_>,
+    session: &Session<'s>,
+    switch: &'s cli::Switch,
+    plan: &'s Plan,
+    places: &'s [(String, At)],
+) -> Vec<FrontDoor<'s>> {
+    let (output, stop) = (session.output, session.stop);
     let named = !switch.doors.urls.is_empty();
-    let name = &plan.name();
-    let ask = |entry: String, at: At| {
-        let (url, verdict) = match at {
-            At::Unasked(why) => (None, Verdict::Unchecked(why)),
-            At::Url(url) => {
-                let question = Question { url: &url, host: switch.doors.host.as_deref(), expect: plan.expect, named };
-                let mut told = |text: &str| {
-                    // Without an application there is nothing else to expect, and it is the problem that is told.
-                    if !plan.empty {
-                        session.output.progress(name, &format!("front door: {text}"));
-                    }
-                };
-                let verdict = await_good(&question, deadline, session.stop, &mut told);
-                (Some(url), verdict)
-            }
+    let doors = places.iter().map(|(entry, at)| match at {
+        At::Unasked(why) => FrontDoor { entry, url: None, watch: Err(why) },
+        At::Url(url) => {
+            let question = Question { url, host: switch.doors.host.as_deref(), expect: plan.expect, named };
+            let told = |text: &str| {
+                // Without an application there is nothing else to expect, and it is the problem that is told.
+                if !plan.empty {
+                    output.progress(&plan.name(), &format!("front door: {text}"));
+                }
+            };
+            FrontDoor { entry, url: Some(url), watch: Ok(watch(scope, question, stop, told)) }
+        }
+    });
+    doors.collect()
+}
+
+/// The front doors that are not asked, and why.
+pub fn not_asked(places: &[(String, At)], why: &str) -> Vec<Watched> {
+    let doors = places.iter().map(|(entry, at)| {
+        let (url, why) = match at {
+            At::Url(url) => (Some(url.clone()), why),
+            At::Unasked(why) => (None, why.as_str()),
         };
-        match &verdict {
-            Verdict::Good(says) => session.output.progress(name, &format!("front door: {says}")),
+        let asked = Asked { entry: entry.clone(), url, verdict: Verdict::Unchecked(why.to_owned()) };
+        Watched { asked, last_old: None, first_new: None }
+    });
+    doors.collect()
+}
+
+/// Awaits all front doors of a target, side by side.
+fn ask_doors(session: &Session<'_>, plan: &Plan, doors: Vec<FrontDoor<'_>>, deadline: Instant) -> Vec<Watched> {
+    for watch in doors.iter().filter_map(|door| door.watch.as_ref().ok()) {
+        watch.until_good(deadline);
+    }
+    let name = plan.name();
+    let seen = doors.into_iter().map(|door| {
+        let door = door.seen();
+        match &door.asked.verdict {
+            Verdict::Good(says) => session.output.progress(&name, &format!("front door: {says}")),
             Verdict::Unchecked(why) => session.output.message(&format!("{name}: front door unchecked: {why}")),
             // It is the problem that is told.
             Verdict::Bad(_) => {}
         }
-        Asked { entry, url, verdict }
-    };
-    thread::scope(|scope| {
-        let asked: Vec<_> = places.into_iter().map(|(entry, at)| scope.spawn(|| ask(entry, at))).collect();
-        asked.into_iter().filter_map(|asked| asked.join().ok()).collect()
-    })
+        door
+    });
+    seen.collect()
+}
+
+// === impl FrontDoor ===
+
+impl FrontDoor<'_> {
+    /// What was seen of it.
+    fn seen(self) -> Watched {
+        let (verdict, last_old, first_new) = match self.watch {
+            Err(why) => (Verdict::Unchecked(why.to_owned()), None, None),
+            Ok(watch) => {
+                let seen = watch.seen();
+                (seen.verdict, seen.last_old, seen.first_new)
+            }
+        };
+        let asked = Asked { entry: self.entry.to_owned(), url: self.url.map(str::to_owned), verdict };
+        Watched { asked, last_old, first_new }
+    }
 }

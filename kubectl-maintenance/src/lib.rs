@@ -19,7 +19,7 @@
 //! | [`undo`] | the changes one after the other, and back again where one fails |
 //! | [`in_force`] | waiting until it is in force, and saying so; [`wait`] is for pods and endpoints, [`gateways`] for `HTTPRoutes` |
 //! | [`doors`] | the front doors: which there are, and what they answer |
-//! | [`report`], [`output`] | what programs and people are told |
+//! | [`receipt`], [`output`] | what programs and people are told |
 //!
 //! What these stand on:
 //!
@@ -58,8 +58,8 @@ pub mod pods;
 pub mod preflight;
 pub mod proxy;
 pub mod read;
+pub mod receipt;
 pub mod release;
-pub mod report;
 pub mod restore;
 pub mod run;
 pub mod service;

@@ -1,12 +1,12 @@
 //! `kubectl maintenance off`.
 
 use anyhow::Result;
-use jiff::Timestamp;
 
 use crate::choose::choose;
 use crate::cli::Off;
 use crate::doors::ask::{Expect, Question, Verdict, ask_once};
 use crate::plan;
+use crate::receipt::Receipt;
 use crate::release::Mode;
 use crate::session::Session;
 use crate::switch::{carry_out, refuse};
@@ -16,9 +16,9 @@ use crate::who;
 ///
 /// # Errors
 /// Where it is refused, or failed.
-pub fn run(session: &Session<'_>, off: &Off, now: Timestamp) -> Result<bool> {
-    let chosen = choose(session, &off.switch, Mode::Normal)?;
-    let by = who::user(session.kubectl)?;
+pub fn run(session: &Session<'_>, off: &Off, receipt: &mut Receipt) -> Result<bool> {
+    let chosen = choose(session, &off.switch, Mode::Normal, receipt)?;
+    receipt.by = Some(who::user(session.kubectl)?);
     let force = off.force;
     if let Some(url) = &off.check {
         let question = Question { url, host: off.switch.doors.host.as_deref(), expect: Expect::NoError, named: true };
@@ -36,5 +36,5 @@ pub fn run(session: &Session<'_>, off: &Off, now: Timestamp) -> Result<bool> {
     plans.extend(plan::entry::off(session, force, &chosen)?);
     // Who gets a page first, then what it says.
     plans.extend(plan::entry::pages_off(session, force, &chosen)?);
-    carry_out(session, &off.switch, Mode::Normal, &by, now, &plans)
+    carry_out(session, &off.switch, Mode::Normal, &plans, receipt)
 }

@@ -8,8 +8,8 @@ use crate::cli::{On, Switch};
 use crate::entry::Wish;
 use crate::failure::Misuse;
 use crate::plan::{self, Plan};
+use crate::receipt::{Receipt, seconds};
 use crate::release::Mode;
-use crate::report::seconds;
 use crate::session::Session;
 use crate::stamp::Stamp;
 use crate::switch::carry_out;
@@ -21,11 +21,12 @@ use crate::who;
 ///
 /// # Errors
 /// Where it is refused, or failed.
-pub fn run(session: &Session<'_>, on: &On, now: Timestamp) -> Result<bool> {
+pub fn run(session: &Session<'_>, on: &On, now: Timestamp, receipt: &mut Receipt) -> Result<bool> {
     let texts = Texts::new(planned_end(on, now)?, on.message.clone());
     let wish = wish(on)?;
-    let chosen = choose(session, &on.switch, Mode::Maintenance)?;
+    let chosen = choose(session, &on.switch, Mode::Maintenance, receipt)?;
     let by = who::user(session.kubectl)?;
+    receipt.by = Some(by.clone());
     let stamp = Stamp { since: seconds(now).to_string(), by, reason: on.reason.clone() };
     let page = on.entry.page.as_deref();
     // What a page says first, then who gets it.
@@ -35,7 +36,7 @@ pub fn run(session: &Session<'_>, on: &On, now: Timestamp) -> Result<bool> {
     }
     plans.extend(plan::entry::on(session, on.force, &chosen, page, &wish, &stamp)?);
     plans.iter_mut().for_each(|plan| tell_others(plan, &chosen));
-    carry_out(session, &on.switch, Mode::Maintenance, &stamp.by, now, &plans)
+    carry_out(session, &on.switch, Mode::Maintenance, &plans, receipt)
 }
 
 /// What is wanted of entries. It is misuse for anything else.

@@ -1,15 +1,16 @@
 //! What `on` and `off` share: check, change, wait, and tell.
 
+use std::thread;
+
 use anyhow::{Result, bail};
-use jiff::Timestamp;
 
 use crate::change::Change;
-use crate::cli::{self, Format};
+use crate::cli;
 use crate::failure::Interrupted;
-use crate::in_force::{await_in_force, tell, would};
+use crate::in_force::{self, await_in_force};
 use crate::plan::Plan;
+use crate::receipt::{Receipt, Switched};
 use crate::release::Mode;
-use crate::report::{Report, Switched};
 use crate::session::Session;
 use crate::{preflight, stamp, undo};
 
@@ -33,10 +34,62 @@ pub fn carry_out(
     session: &Session<'_>,
     switch: &cli::Switch,
     mode: Mode,
-    by: &str,
-    at: Timestamp,
     plans: &[Plan],
+    receipt: &mut Receipt,
 ) -> Result<bool> {
+    receipt.plan(plans);
+    let places: Vec<_> = plans.iter().map(|plan| in_force::places(switch, plan)).collect();
+    thread::scope(|scope| {
+        let mut doors = Vec::new();
+        if switch.wait && !switch.dry_run {
+            // Before the checks, which take a second: so each has answered before the first change.
+            let places = plans.iter().zip(&places);
+            doors.extend(places.map(|(plan, places)| in_force::watch_doors(scope, session, switch, plan, places)));
+        }
+        check(session, switch, plans)?;
+        if switch.dry_run {
+            for (at, (plan, places)) in plans.iter().zip(&places).enumerate() {
+                in_force::would(session, switch, mode, plan);
+                let doors = in_force::not_asked(places, "not asked, as nothing was changed");
+                receipt.switched(at, Switched { doors, ..Switched::default() });
+            }
+            return Ok(true);
+        }
+        let started = session.clock.now();
+        change(session, mode, plans, receipt)?;
+        if !switch.wait {
+            for (at, (plan, places)) in plans.iter().zip(&places).enumerate() {
+                let doors = in_force::not_asked(places, "not asked, as it was not waited for");
+                let switched = Switched { doors, ..Switched::default() };
+                in_force::tell(session, switch, plan, mode, &switched, started);
+                receipt.switched(at, switched);
+            }
+            return Ok(true);
+        }
+        let mut interrupted = Vec::new();
+        for (at, (plan, doors)) in plans.iter().zip(doors).enumerate() {
+            let switched = await_in_force(session, switch, mode, plan, doors, started).unwrap_or_else(|why| Switched {
+                waited: true,
+                problem: Some(format!("is changed to {mode}, and whether that is in force cannot be told: {why:#}")),
+                ..Switched::default()
+            });
+            if session.stopped() {
+                let how_far = switched.problem.as_deref().unwrap_or("it is in force");
+                interrupted.push(format!("{} is changed to {mode}, and nothing is put back: {how_far}", plan.name()));
+            } else {
+                in_force::tell(session, switch, plan, mode, &switched, started);
+            }
+            receipt.switched(at, switched);
+        }
+        if session.stopped() {
+            return Err(Interrupted(interrupted.join("; ")).into());
+        }
+        Ok(receipt.good())
+    })
+}
+
+/// What is checked before the first change.
+fn check(session: &Session<'_>, switch: &cli::Switch, plans: &[Plan]) -> Result<()> {
     let changes: Vec<&Change> = plans.iter().flat_map(|plan| &plan.changes).collect();
     preflight::patches(session, &changes)?;
     if switch.wait && !changes.is_empty() {
@@ -47,19 +100,17 @@ pub fn carry_out(
             session.output.note(&format!("{}: {note}", plan.name()));
         }
     }
-    let mut report = Report::new(mode, by, at, switch.dry_run);
-    if switch.dry_run {
-        for plan in plans {
-            would(session, switch, mode, plan);
-            report.add(plan, Switched::default());
-        }
-        if switch.output == Format::Json {
-            session.output.result(&report.json());
-        }
-        return Ok(true);
-    }
-    let started = session.clock.now();
-    let objects = undo::make(session, &changes)?;
+    Ok(())
+}
+
+/// Makes all changes, or none; after `off` it gives back who owns which field.
+fn change(session: &Session<'_>, mode: Mode, plans: &[Plan], receipt: &mut Receipt) -> Result<()> {
+    let changes: Vec<&Change> = plans.iter().flat_map(|plan| &plan.changes).collect();
+    receipt.changes_begin(session.clock.now());
+    let mut states = Vec::new();
+    let made = undo::make(session, &changes, &mut states);
+    receipt.changed(&states);
+    let objects = made?;
     if mode == Mode::Normal {
         for (change, now) in changes.iter().zip(objects) {
             let (kept, stay) = (stamp::kept_managed_fields(change), stamp::not_given_back(change));
@@ -68,30 +119,5 @@ pub fn carry_out(
             }
         }
     }
-    let mut interrupted = Vec::new();
-    for plan in plans {
-        let switched = match switch.wait {
-            false => Switched::default(),
-            true => await_in_force(session, switch, mode, plan, started).unwrap_or_else(|why| Switched {
-                waited: true,
-                problem: Some(format!("is changed to {mode}, and whether that is in force cannot be told: {why:#}")),
-                ..Switched::default()
-            }),
-        };
-        if session.stopped() {
-            let how_far = switched.problem.as_deref().unwrap_or("it is in force");
-            interrupted.push(format!("{} is changed to {mode}, and nothing is put back: {how_far}", plan.name()));
-        } else {
-            tell(session, switch, plan, mode, &switched, started);
-        }
-        report.add(plan, switched);
-    }
-    report.seconds = (session.clock.now() - started).as_secs_f64();
-    if switch.output == Format::Json {
-        session.output.result(&report.json());
-    }
-    if session.stopped() {
-        return Err(Interrupted(interrupted.join("; ")).into());
-    }
-    Ok(report.good())
+    Ok(())
 }

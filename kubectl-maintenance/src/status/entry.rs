@@ -13,8 +13,8 @@ use crate::entries::{Entries, is_excluded};
 use crate::entry::{self, State, Switched};
 use crate::object::{Name, annotation};
 use crate::owners::owner;
+use crate::receipt::Asked;
 use crate::release::{self, Mode, Release};
-use crate::report::Asked;
 use crate::session::Session;
 use crate::{endpoints, settings};
 

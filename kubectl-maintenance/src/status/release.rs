@@ -11,8 +11,8 @@ use crate::entries::{Entries, Other};
 use crate::object::query;
 use crate::owners::owner;
 use crate::pods::{Pod, Told, ask, list_pods};
+use crate::receipt::Asked;
 use crate::release::{Kind, Mode, Release};
-use crate::report::Asked;
 use crate::session::Session;
 use crate::{settings, wait};
 
