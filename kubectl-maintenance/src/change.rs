@@ -113,6 +113,14 @@ impl Change {
         self.steps.iter().all(|step| now.pointer(&step.path) == step.to.as_ref())
     }
 
+    /// Which fields of the object, as it would be stored, are not as it makes them.
+    #[must_use]
+    pub fn misses(&self, stored: &Value) -> Vec<String> {
+        let steps = self.steps.iter().filter(|step| stored.pointer(&step.path) != step.to.as_ref());
+        let differences = |step: &Step| differences(&step.path, stored.pointer(&step.path), step.to.as_ref());
+        steps.flat_map(differences).map(|difference| difference.replace(", and was ", " instead of ")).collect()
+    }
+
     /// Which fields of the object, read again, are not as they were: the reason why a patch was refused.
     #[must_use]
     pub fn differs(&self, now: &Value) -> Vec<String> {

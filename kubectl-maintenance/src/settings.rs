@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::change::Change;
 use crate::object::{map, pointer};
-use crate::release::{Mode, Release};
+use crate::release::Release;
 use crate::restore::{self, Field};
 
 /// The planned end.
@@ -30,10 +30,10 @@ fn set_earlier(object: &Value) -> Vec<Field> {
     restore::fields(object).into_iter().filter(|field| field.path != at(MODE) && there(field)).collect()
 }
 
-/// The keys that an earlier maintenance has left in a release that is in mode normal: somebody else has ended it.
+/// The keys that an earlier maintenance has left in a release whose page nobody gets: somebody else has ended it.
 #[must_use]
 pub fn leftovers(release: &Release) -> Vec<&'static str> {
-    let earlier = if release.mode() == Some(Mode::Normal) { set_earlier(&release.config) } else { Vec::new() };
+    let earlier = if release.is_shown() { Vec::new() } else { set_earlier(&release.config) };
     [UNTIL, MESSAGE].into_iter().filter(|key| earlier.iter().any(|field| field.path == at(key))).collect()
 }
 

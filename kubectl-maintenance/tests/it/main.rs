@@ -5,7 +5,9 @@
 mod cluster;
 mod config;
 mod doors;
+mod entry;
 mod owned;
+mod receipt;
 mod service;
 mod status;
 
