@@ -37,6 +37,7 @@ pub fn tell(
     let result = match &switched.problem {
         Some(problem) => return session.output.message(&format!("{name}: {problem}")),
         None if !switched.waited => format!("{name}: changed to {mode}; whether it is in force was not waited for"),
+        None if plan.is_page() && mode == Mode::Normal => format!("{name}: what its page said is put back"),
         None if plan.is_page() => format!("{name}: the page pods have read what the page says after {seconds:.1} s"),
         None if switched.checked() => format!("{name}: {mode} is in force after {seconds:.1} s"),
         None => format!("{name}: {mode} is in force after {seconds:.1} s; no front door was checked"),
