@@ -6,6 +6,7 @@ mod all;
 mod cluster;
 mod config;
 mod doors;
+mod entry;
 mod owned;
 mod receipt;
 mod service;
