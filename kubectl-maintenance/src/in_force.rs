@@ -92,7 +92,7 @@ pub fn places(switch: &cli::Switch, plan: &Plan) -> Vec<(String, At)> {
     switched.map(|door| (door.entry.clone(), door.at.clone())).collect()
 }
 
-/// Waits for one target.
+/// Waits for one target, whose time began before the first change; and when all were made.
 ///
 /// # Errors
 /// Where the cluster cannot be asked.
@@ -102,7 +102,7 @@ pub fn await_in_force(
     mode: Mode,
     plan: &Plan,
     doors: Vec<FrontDoor<'_>>,
-    started: Instant,
+    (started, changed): (Instant, Instant),
 ) -> Result<Switched> {
     let deadline = started + switch.timeout;
     let objects = plan.objects();
@@ -139,7 +139,9 @@ pub fn await_in_force(
         return Ok(switched);
     }
     if !switched.checked() && !plan.changes.is_empty() {
-        session.pause(plan.follows_within());
+        // Proxies follow endpoints, and controllers the change, which read other targets' changes meanwhile.
+        let since = if plan.behind_fronts().is_some() { session.clock.now() } else { changed };
+        session.pause((since + plan.follows_within()).saturating_duration_since(session.clock.now()));
     }
     switched.since = Some(session.clock.now());
     let bad = switched.doors.iter().find_map(|door| match &door.asked.verdict {
