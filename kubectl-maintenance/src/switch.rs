@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use crate::change::Change;
 use crate::cli;
 use crate::failure::Interrupted;
-use crate::in_force::{self, await_in_force};
+use crate::in_force::{self, FrontDoor, await_in_force};
 use crate::plan::Plan;
 use crate::receipt::{Receipt, Switched};
 use crate::release::Mode;
@@ -56,7 +56,13 @@ pub fn carry_out(
             return Ok(true);
         }
         let started = session.clock.now();
-        change(session, mode, plans, receipt)?;
+        if let Err(why) = change(session, mode, plans, receipt) {
+            for (at, doors) in doors.into_iter().enumerate() {
+                let doors = doors.into_iter().map(FrontDoor::seen).collect();
+                receipt.switched(at, Switched { doors, ..Switched::default() });
+            }
+            return Err(why);
+        }
         let changed = session.clock.now();
         if !switch.wait {
             for (at, (plan, places)) in plans.iter().zip(&places).enumerate() {
