@@ -352,17 +352,17 @@ fn argo_cd_and_flux_are_refused_with_what_to_do_instead() {
 #[test]
 fn helm_is_told_of_in_one_line_by_its_version_and_the_kind() {
     for (operation, target, says) in [
-        ("Update", "ingress/shop", "(by Helm 3) opens ingress/shop to users at once and without a word"),
-        ("Update", "route/shop", "(by Helm 3) leaves route/shop on the page"),
-        ("Update", "httproute/shop", "(by Helm 3) leaves httproute/shop on the page"),
-        ("Apply", "ingress/shop", "(by Helm 4) fails with a conflict at ingress/shop, half applied"),
+        ("Update", "ingress/shop", "(by Helm 3) opens it to users at once and without a word"),
+        ("Update", "route/shop", "(by Helm 3) leaves it on the page"),
+        ("Update", "httproute/shop", "(by Helm 3) leaves it on the page"),
+        ("Apply", "ingress/shop", "(by Helm 4) fails with a conflict there, half applied"),
     ] {
         let cluster = shop();
         let object = target.replace("ingress/", "ingresses/").replace("route/", "routes/");
         cluster.edit(&object, "/metadata/annotations", json!({"meta.helm.sh/release-name": "app"}));
         cluster.written(&object, "helm", operation, &json!({"f:spec": {"f:rules": {}, "f:to": {}}}));
         let said = cluster.run(&["on", target]);
-        said.ended(0, &[&format!("note: {target}: the next helm upgrade of app {says}"), "kubectl maintenance off"]);
+        said.ended(0, &[&format!("note: {target}: the next helm upgrade of app {says}"), "run off before it"]);
         assert_eq!(said.err.matches("helm upgrade").count(), 1, "{}", said.err);
         // It is told by who wrote it before we did.
         cluster.run(&["on", target, "--reason", "longer"]).ended(0, &[says]);
