@@ -66,6 +66,20 @@ fn each_kind_is_led_to_the_page_and_given_back_exactly() {
 }
 
 #[test]
+fn an_entry_that_no_command_line_holds_is_switched_too() {
+    let cluster = shop();
+    let rule = cluster.object("ingresses/shop")["spec"]["rules"][0].clone();
+    cluster.edit("ingresses/shop", "/spec/rules", vec![rule; 300].into());
+    let before = comparable(&cluster.object("ingresses/shop"));
+    cluster.run(&["on", "ingress/shop"]).ended(0, &[]);
+    assert_eq!(backend(&cluster, "shop"), "page-page");
+    let longest = cluster.changes().into_iter().flatten().map(|word| word.len()).max();
+    assert!(longest < Some(32_767), "{longest:?}");
+    cluster.run(&["off", "ingress/shop"]).ended(0, &[]);
+    assert_eq!(comparable(&cluster.object("ingresses/shop")), before);
+}
+
+#[test]
 fn kubectl_alone_can_restore_by_the_annotation() {
     let cluster = shop();
     let before = comparable(&cluster.object("ingresses/shop"));
