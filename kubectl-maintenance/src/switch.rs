@@ -105,12 +105,14 @@ fn check(session: &Session<'_>, switch: &cli::Switch, plans: &[Plan]) -> Result<
     if switch.wait && !changes.is_empty() {
         preflight::rights(session, plans)?;
     }
-    tell_notes(session, plans);
+    for (note, names) in notes(plans) {
+        session.output.note(&format!("{}: {note}", names.join(", ")));
+    }
     Ok(())
 }
 
-/// Tells each note once, with the names of all targets that have it.
-fn tell_notes(session: &Session<'_>, plans: &[Plan]) {
+/// Each note once, with the targets that it is about.
+fn notes(plans: &[Plan]) -> Vec<(&str, Vec<String>)> {
     let mut notes: Vec<(&str, Vec<String>)> = Vec::new();
     for plan in plans {
         for note in &plan.notes {
@@ -120,9 +122,7 @@ fn tell_notes(session: &Session<'_>, plans: &[Plan]) {
             }
         }
     }
-    for (note, names) in notes {
-        session.output.note(&format!("{}: {note}", names.join(", ")));
-    }
+    notes
 }
 
 /// Makes all changes, or none; after `off` it gives back who owns which field.
