@@ -329,15 +329,20 @@ fn another_controllers_protocol_stays_and_is_said() {
     let dropped = moved(&other, &drop(&[key]));
     assert_eq!(dropped.notes, [""; 0]);
     assert_eq!(off(&dropped.change.after(), false).unwrap().change.after(), other);
+    other["metadata"]["annotations"] = json!({key: "HTTP"});
+    assert_eq!(moved(&other, &Wish::default()).notes, [""; 0]);
 }
 
 #[test]
 fn an_ingress_whose_tls_ends_in_the_pods_is_refused_until_the_annotation_is_dropped() {
     let mut passthrough = entry("ingress-main");
-    let key = "nginx.ingress.kubernetes.io/ssl-passthrough";
-    passthrough["metadata"]["annotations"] = json!({key: "true"});
-    assert!(on(&passthrough, &[], &page(), &Wish::default(), &stamp(None)).unwrap_err().contains("is passthrough"));
-    assert_eq!(switched(&passthrough, &drop(&[key]))["metadata"]["annotations"].get(key), None);
+    for key in ["nginx.ingress.kubernetes.io/ssl-passthrough", "haproxy.org/ssl-passthrough"] {
+        passthrough["metadata"]["annotations"] = json!({key: "true"});
+        assert!(on(&passthrough, &[], &page(), &Wish::default(), &stamp(None)).unwrap_err().contains("is passthrough"));
+        assert_eq!(switched(&passthrough, &drop(&[key]))["metadata"]["annotations"].get(key), None);
+        passthrough["metadata"]["annotations"] = json!({key: "false"});
+        assert_eq!(moved(&passthrough, &Wish::default()).notes, [""; 0]);
+    }
 }
 
 #[test]
@@ -444,6 +449,18 @@ fn no_path_is_taken_from_another_entry_of_the_same_host() {
     // Of another host it takes nothing.
     hooks["spec"]["rules"][0]["host"] = "hooks.example.org".into();
     assert_eq!(on(&entry("ingress-main"), &[hooks]).change.after(), switched(&entry("ingress-main"), &wish));
+}
+
+#[test]
+fn no_path_is_taken_from_another_rule_of_the_same_host() {
+    let mut two = entry("ingress-main");
+    let mut hooks = two["spec"]["rules"][0].clone();
+    hooks["http"]["paths"][0]["path"] = "/webhooks".into();
+    hooks["http"]["paths"][0]["backend"]["service"]["name"] = "hooks".into();
+    two["spec"]["rules"].as_array_mut().unwrap().push(hooks);
+    let rules = switched(&two, &keep(&["/webhooks/pay"]))["spec"]["rules"].clone();
+    assert_eq!(rules[0]["http"]["paths"].as_array().unwrap().len(), 1);
+    assert_eq!(rules[1]["http"]["paths"][1]["backend"]["service"]["name"], "hooks");
 }
 
 #[test]
