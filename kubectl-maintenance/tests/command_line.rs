@@ -23,6 +23,7 @@ fn help_is_no_misuse_and_says_what_each_command_does() {
         (["--help"].as_slice(), "returns when that is"),
         (&["status", "--help"], "changes nothing"),
         (&["on", "--help"], "their users get the page"),
+        (&["on", "--help"], "For entries:"),
         (&["off", "--help"], "their users get the application"),
     ] {
         let ran = run(arguments, None);
@@ -59,8 +60,17 @@ fn misuse_is_64_and_names_what_is_wrong() {
         (&["on", "--wait=maybe"], "[possible values: true, false]"),
         (&["on", "-o", "yaml"], "[possible values: table, json]"),
         (&["on", "-A"], "unexpected argument '-A'"),
+        (&["on", "deployment/shop"], "expected a release, or ingress/NAME, route/NAME or httproute/NAME"),
+        (&["status", "grpcroute/shop"], "a GRPCRoute cannot be switched until the page pods speak HTTP/2"),
+        (&["on", "ingress/shop", "--keep-path", "hooks"], "expected a path below /"),
+        (&["on", "ingress/shop", "--bypass-header", "X-Tester"], "expected the NAME=VALUE of a header"),
+        (&["on", "ingress/shop", "--drop-annotation", "a b"], "expected the key of an annotation"),
+        (&["on", "page", "--all"], "cannot be used with"),
+        (&["off", "ingress/shop", "--page", "page"], "unexpected argument '--page'"),
         (&["status", "--timeout", "5s"], "unexpected argument '--timeout'"),
         (&["status", "-A", "-n", "shop"], "cannot be used with"),
+        (&["on", "page", "--all"], "cannot be used with"),
+        (&["off", "--strict"], "unexpected argument '--strict'"),
         (&["off", "--message", "Back soon"], "unexpected argument '--message'"),
         (&["up"], "unrecognized subcommand 'up'"),
         (&[], "Usage: kubectl maintenance"),
@@ -179,6 +189,17 @@ mod with_a_client {
         let said = text(&ran.stderr);
         assert!(said.contains("+ kubectl config view --minify -o json --token=…\n"), "{said}");
         assert!(!said.contains("secret"), "{said}");
+    }
+
+    #[test]
+    fn a_receipt_has_the_command_as_it_was_typed_though_nothing_can_be_asked() {
+        let folder = tempfile::tempdir().unwrap();
+        let client = client(&folder, "exit 1");
+        let ran = run(&["off", "--token", "secret", "-n", "shop", "-o", "json"], client.to_str());
+        assert_eq!(ran.status.code(), Some(1));
+        let receipt: serde_json::Value = serde_json::from_slice(&ran.stdout).unwrap();
+        assert_eq!(receipt["command"], "kubectl maintenance off --token … -n shop -o json");
+        assert_eq!(receipt["problem"], "kubectl proxy cannot be started");
     }
 
     #[test]

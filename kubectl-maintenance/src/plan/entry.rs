@@ -156,7 +156,8 @@ fn refuse_what_needs_none(name: &Name, entry: &Value, chosen: &Chosen) -> Result
                 front.name()
             );
         }
-        let page = page::service(release, &chosen.around).ok().filter(|page| services.contains(&page.service));
+        let page = page::service(release, &chosen.around).ok();
+        let page = page.filter(|page| services.iter().eq([&page.service]));
         if let Some(page) = page {
             bail!(
                 "{name} leads to service/{}, the page of release {release_name}, in either mode: there is nothing to switch. Nothing has changed",
@@ -176,7 +177,8 @@ fn lead_to_page(
     wish: &Wish,
     stamp: &Stamp,
 ) -> Result<Plan> {
-    let moved = entry::on(entry, page, wish, stamp).map_err(|why| anyhow!("{why}. Nothing has changed"))?;
+    let moved =
+        entry::on(entry, &chosen.around.all, page, wish, stamp).map_err(|why| anyhow!("{why}. Nothing has changed"))?;
     let doors = doors(moved.change.after(), &BTreeSet::from([page.service.clone()]), &chosen.around);
     let mut plan = Plan::new(Subject::Entry(name.clone()), vec![moved.change], Expect::Page, &chosen.around, doors);
     if entry::state(entry) == State::Switched {
@@ -206,6 +208,7 @@ fn give_back(session: &Session<'_>, force: bool, chosen: &Chosen, name: &Name, e
     if !back.differs.is_empty() {
         let why = format!("{name} was changed by somebody meanwhile ({})", back.differs.join("; "));
         if !force {
+            back.notes.iter().for_each(|note| session.output.note(&format!("{name}: {note}")));
             bail!("{why}. Nothing has changed; --force restores it as it was before");
         }
         session.output.note(&format!("forced: {why}"));
@@ -267,8 +270,7 @@ fn others(session: &Session<'_>, chosen: &Chosen, entry: &Value) -> Result<Vec<S
     let ours = chosen.around.services.iter().filter(|service| services.contains(name(service)));
     let selectors: Vec<BTreeMap<String, String>> =
         ours.map(|service| map(service, "/spec/selector")).filter(|selector| !selector.is_empty()).collect();
-    let fronts = chosen.there.iter().flat_map(|release| &release.fronts);
-    let fronts = fronts.filter(|front| front.mode() == Ok(Mode::Maintenance)).map(|front| front.name().name).collect();
+    let fronts = chosen.fronts_to_the_page();
     let others = chosen.around.leading_to(session.kubectl, &chosen.namespace, &selectors, &fronts)?;
     Ok(others.into_iter().filter(|other| !other.excluded).map(|other| other.entry).collect())
 }
