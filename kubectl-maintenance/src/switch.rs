@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use crate::change::Change;
 use crate::cli;
 use crate::failure::Interrupted;
-use crate::in_force::{self, FrontDoor, await_in_force};
+use crate::in_force::{self, await_in_force};
 use crate::plan::Plan;
 use crate::receipt::{Receipt, Switched};
 use crate::release::Mode;
@@ -56,13 +56,7 @@ pub fn carry_out(
             return Ok(true);
         }
         let started = session.clock.now();
-        if let Err(why) = change(session, mode, plans, receipt) {
-            for (at, doors) in doors.into_iter().enumerate() {
-                let doors = doors.into_iter().map(FrontDoor::seen).collect();
-                receipt.switched(at, Switched { doors, ..Switched::default() });
-            }
-            return Err(why);
-        }
+        change(session, mode, plans, receipt)?;
         let changed = session.clock.now();
         if !switch.wait {
             for (at, (plan, places)) in plans.iter().zip(&places).enumerate() {
@@ -105,14 +99,12 @@ fn check(session: &Session<'_>, switch: &cli::Switch, plans: &[Plan]) -> Result<
     if switch.wait && !changes.is_empty() {
         preflight::rights(session, plans)?;
     }
-    for (note, names) in notes(plans) {
-        session.output.note(&format!("{}: {note}", names.join(", ")));
-    }
+    tell_notes(session, plans);
     Ok(())
 }
 
-/// Each note once, with the targets that it is about.
-fn notes(plans: &[Plan]) -> Vec<(&str, Vec<String>)> {
+/// Tells each note once, with the names of all targets that have it.
+fn tell_notes(session: &Session<'_>, plans: &[Plan]) {
     let mut notes: Vec<(&str, Vec<String>)> = Vec::new();
     for plan in plans {
         for note in &plan.notes {
@@ -122,7 +114,9 @@ fn notes(plans: &[Plan]) -> Vec<(&str, Vec<String>)> {
             }
         }
     }
-    notes
+    for (note, names) in notes {
+        session.output.note(&format!("{}: {note}", names.join(", ")));
+    }
 }
 
 /// Makes all changes, or none; after `off` it gives back who owns which field.
