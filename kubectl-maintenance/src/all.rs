@@ -93,11 +93,11 @@ fn reason(entry: &Value, switched: &BTreeMap<String, String>, pages: &BTreeSet<S
         };
         return Some(format!("leads to service/{service}, which release {release} switches{rest}"));
     }
-    if let Some(page) = services.iter().find(|service| pages.contains(*service)) {
-        return Some(format!("leads to the page by service/{page} already"));
+    if !entry::has_backends(entry) {
+        return Some("has nothing behind it, such as one that only redirects".to_owned());
     }
-    if services.is_empty() {
-        return Some("has no Service behind it, such as one that only redirects".to_owned());
+    if let Some(page) = services.first().filter(|_| services.is_subset(pages)) {
+        return Some(format!("leads to the page by service/{page} already"));
     }
     let mut parents = list(entry, "/spec/parentRefs");
     let of_a_service = EntryKind::of(entry) == Some(EntryKind::HttpRoute)
@@ -225,8 +225,8 @@ mod tests {
                 "leads to service/shop-front, which release page switches; who comes by it to cart stays there",
             ),
             (ingress("one", &["page-page"], &json!({})), "leads to the page by service/page-page already"),
-            (ingress("one", &[], &json!({})), "has no Service behind it, such as one that only redirects"),
-            (http_route("one", &redirect), "has no Service behind it, such as one that only redirects"),
+            (ingress("one", &[], &json!({})), "has nothing behind it, such as one that only redirects"),
+            (http_route("one", &redirect), "has nothing behind it, such as one that only redirects"),
             (http_route("one", &mesh), "is for callers inside the cluster: it belongs to a Service, not to a Gateway"),
         ] {
             let all = all_on(vec![entry.clone()]);
@@ -234,6 +234,22 @@ mod tests {
             let reasons: Vec<&str> = all.left_out.iter().map(|left| left.why.as_str()).collect();
             assert_eq!(reasons, [why], "{entry}");
         }
+    }
+
+    #[test]
+    fn an_entry_is_taken_whatever_stands_behind_it() {
+        let elsewhere = json!({
+            "parentRefs": [{"name": "gateway"}],
+            "rules": [{"backendRefs": [{"name": "api", "namespace": "elsewhere", "port": 80}]}],
+        });
+        let mut files = ingress("files", &[""], &json!({}));
+        files["spec"]["rules"][0]["http"]["paths"][0]["backend"] =
+            json!({"resource": {"apiGroup": "k8s.example.org", "kind": "Bucket", "name": "files"}});
+        // One of its paths leads to the page, and the others to the application.
+        let partly = ingress("partly", &["page-page", "cart"], &json!({}));
+        let all = all_on(vec![http_route("api", &elsewhere), files, partly]);
+        assert_eq!(names(&all.targets), ["page", "httproute/api", "ingress/files", "ingress/partly"]);
+        assert_eq!(all.left_out, []);
     }
 
     #[test]

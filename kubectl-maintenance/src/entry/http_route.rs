@@ -181,8 +181,12 @@ fn takes_from(route: &Value, other: &Value, path: &str) -> bool {
         let rules = list(route, "/spec/rules").flat_map(Serving::of);
         rules.filter(|one| one.serves_below(path)).map(|one| one.length()).max()
     };
-    let parents = |route: &Value| -> BTreeSet<String> {
-        list(route, "/spec/parentRefs").map(|parent| text(parent, "/name").to_owned()).collect()
+    let parent = |route: &Value, parent: &Value| {
+        let elsewhere = parent.pointer("/namespace").and_then(Value::as_str);
+        (elsewhere.unwrap_or(namespace(route)).to_owned(), text(parent, "/name").to_owned())
+    };
+    let parents = |route: &Value| -> BTreeSet<(String, String)> {
+        list(route, "/spec/parentRefs").map(|named| parent(route, named)).collect()
     };
     !hosts(route).is_disjoint(&hosts(other))
         && !parents(route).is_disjoint(&parents(other))
@@ -281,7 +285,8 @@ fn path_of(one: &Value) -> &str {
     }
 }
 
-fn has_backends(rule: &Value) -> bool {
+/// Whether a rule has any; one that redirects has none.
+pub(super) fn has_backends(rule: &Value) -> bool {
     list(rule, "/backendRefs").next().is_some()
 }
 

@@ -33,7 +33,7 @@ pub(super) fn switch(change: &mut Change, others: &[Value], page: &Page, wish: &
         for keep in wish.topmost_paths() {
             let Some(path) = kept_path(paths, keep) else { continue };
             // Another rule of the same host may serve it, too.
-            let mut all = others.iter().chain([&ingress]);
+            let mut all = others.iter().filter(|other| may_share_a_controller(other, &ingress)).chain([&ingress]);
             match all.find(|other| serves_more_of(other, &host, keep, paths)).map(object::name) {
                 Some(other) if other == object::name(&ingress) => {}
                 Some(other) => notes.push(format!("leaves {} to ingress/{other}, which serves it", at(keep))),
@@ -157,12 +157,32 @@ fn serves_more_of(other: &Value, host: &str, keep: &str, paths: &[Value]) -> boo
     longest(&mut rules.flat_map(|rule| list(rule, "/http/paths"))) > longest(&mut paths.iter())
 }
 
+/// Whether one controller may serve both: a class that is not named is the cluster's own default.
+fn may_share_a_controller(one: &Value, other: &Value) -> bool {
+    let class = |ingress| match text(ingress, "/spec/ingressClassName") {
+        "" => annotated(ingress, "kubernetes.io/ingress.class"),
+        class => class,
+    };
+    let (one, other) = (class(one), class(other));
+    one == other || one.is_empty() || other.is_empty()
+}
+
 /// The Services that it leads to.
 pub(super) fn services(ingress: &Value) -> BTreeSet<String> {
-    let backends = all_paths(ingress).map(|path| &path["backend"]);
-    let backends = backends.chain(iter::once(&ingress["spec"]["defaultBackend"])).filter(|backend| !is_action(backend));
-    let names = backends.map(|backend| text(backend, "/service/name"));
+    let names = backends(ingress).map(|backend| text(backend, "/service/name"));
     names.filter(|name| !name.is_empty()).map(str::to_owned).collect()
+}
+
+/// Whether it has a backend that can be switched, a resource too.
+pub(super) fn has_backends(ingress: &Value) -> bool {
+    backends(ingress).next().is_some()
+}
+
+/// Its backends, but the actions of a load balancer.
+fn backends(ingress: &Value) -> impl Iterator<Item = &Value> {
+    let of_paths = all_paths(ingress).map(|path| &path["backend"]);
+    let all = of_paths.chain(iter::once(&ingress["spec"]["defaultBackend"]));
+    all.filter(|backend| backend.is_object() && !is_action(backend))
 }
 
 /// The canaries of an Ingress: those of the same host and path, which take a part of its requests. Left out are those

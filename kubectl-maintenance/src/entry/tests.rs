@@ -202,6 +202,25 @@ fn what_somebody_led_elsewhere_is_kept_by_a_command_and_switched_anew_by_on() {
 }
 
 #[test]
+fn what_somebody_led_elsewhere_keeps_its_way_back_while_another_field_is_as_it_was_switched() {
+    for (file, backend, field) in [
+        ("ingress-login", "/spec/rules/0/http/paths/0/backend/service/name", "nginx.ingress.kubernetes.io/auth-url"),
+        ("route-reencrypt", "/spec/to/name", "spec.tls.termination"),
+    ] {
+        let original = entry(file);
+        let mut now = switched(&original, &Wish::default());
+        *now.pointer_mut(backend).unwrap() = "another".into();
+        // Switched as it is now, it would come back without its login, or without TLS to its pods.
+        let why = on(&now, &[], &page(), &Wish::default(), &stamp(None)).unwrap_err();
+        assert!(why.contains("off --force"), "{why}");
+        let back = off(&now, true).unwrap();
+        let note = &back.notes[0];
+        assert!(note.contains("put back what is still as it was switched (") && note.contains(field), "{note}");
+        assert_eq!(back.change.after(), original);
+    }
+}
+
+#[test]
 fn an_entry_that_has_lost_its_way_back_is_refused_both_ways() {
     let mut now = switched(&entry("ingress-main"), &Wish::default());
     crate::change::put(&mut now, &annotation_at("restore"), None);
@@ -211,6 +230,10 @@ fn an_entry_that_has_lost_its_way_back_is_refused_both_ways() {
             .unwrap_err()
             .contains("leads to service/page-page already")
     );
+    // Without the other annotation, too, one that says nothing is no reason to forget that there was one.
+    crate::change::put(&mut now, &annotation_at("restore-meta"), None);
+    crate::change::put(&mut now, &annotation_at("restore"), Some("[".into()));
+    assert!(off(&now, true).unwrap_err().contains("not known what was there before"));
 }
 
 #[test]
@@ -446,7 +469,12 @@ fn no_path_is_taken_from_another_entry_of_the_same_host() {
     let around = [main.change.after(), other.change.after()];
     assert!(on(&around[0], &around).change.is_empty());
     assert!(on(&around[1], &around).change.is_empty());
-    // Of another host it takes nothing.
+    // Of another controller it takes nothing, and of another host.
+    let mut inside = hooks.clone();
+    inside["spec"]["ingressClassName"] = "inside".into();
+    let mut outside = entry("ingress-main");
+    outside["spec"]["ingressClassName"] = "outside".into();
+    assert_eq!(on(&outside, &[inside]).change.after(), switched(&outside, &wish));
     hooks["spec"]["rules"][0]["host"] = "hooks.example.org".into();
     assert_eq!(on(&entry("ingress-main"), &[hooks]).change.after(), switched(&entry("ingress-main"), &wish));
 }
@@ -478,7 +506,10 @@ fn no_path_is_taken_from_another_httproute_of_the_same_host() {
     two["spec"]["hostnames"] = json!(["shop.example.org", "www.example.org"]);
     let why = on(&two, &[hooks.clone()], &page(), &wish, &stamp(None)).unwrap_err();
     assert!(why.contains("has hosts of which httproute/hooks serves /webhooks/pay, and others"), "{why}");
-    // Of another gateway it takes nothing.
+    // Of another gateway it takes nothing, nor of one that only has the same name.
+    let mut elsewhere = hooks.clone();
+    elsewhere["spec"]["parentRefs"][0]["namespace"] = "elsewhere".into();
+    assert!(on(&two, &[elsewhere], &page(), &wish, &stamp(None)).is_ok());
     hooks["spec"]["parentRefs"][0]["name"] = "other".into();
     assert!(on(&two, &[hooks], &page(), &wish, &stamp(None)).is_ok());
 }
