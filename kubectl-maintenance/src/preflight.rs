@@ -44,12 +44,16 @@ pub fn patches(session: &Session<'_>, changes: &[&Change]) -> Result<()> {
     Ok(())
 }
 
-/// Asks whether waiting for these plans is allowed.
+/// Asks for the rights that no dry run shows: to wait for these plans, where that is wanted, and to give back what they take
+/// away.
 ///
 /// # Errors
-/// Where it is not: one would have to leave in the middle.
-pub fn rights(session: &Session<'_>, plans: &[Plan]) -> Result<()> {
-    let wanted: Vec<Right> = plans.iter().flat_map(needed).collect();
+/// Where one is missing: one would have to leave in the middle.
+pub fn rights(session: &Session<'_>, plans: &[Plan], wait: bool) -> Result<()> {
+    let changed = plans.iter().any(|plan| !plan.changes.is_empty());
+    let mut wanted: Vec<Right> = plans.iter().filter(|_| wait && changed).flat_map(needed).collect();
+    let with_ca = plans.iter().flat_map(|plan| &plan.changes).find(|change| takes_ca_away(change));
+    wanted.extend(with_ca.into_iter().flat_map(custom_host));
     if wanted.is_empty() {
         return Ok(());
     }
@@ -70,8 +74,15 @@ pub fn rights(session: &Session<'_>, plans: &[Plan]) -> Result<()> {
     });
     let denied =
         answers.zip(&wanted).filter(|(answer, _)| answer.pointer("/status/allowed") == Some(&Value::Bool(false)));
-    let (slow, missing): (Vec<&Right>, Vec<&Right>) =
-        denied.map(|(_, right)| right).partition(|right| right.verb == "patch");
+    let denied = denied.map(|(_, right)| right);
+    let (no_host, denied): (Vec<&Right>, Vec<&Right>) = denied.partition(|right| right.subresource == "custom-host");
+    if let (Some(route), 2) = (with_ca.map(|change| &change.object), no_host.len()) {
+        bail!(
+            "you may neither update nor create routes/custom-host in namespace {}, without which OpenShift does not give the destinationCACertificate of {route} back: rbac.toggle.entries gives that right. Nothing has changed",
+            route.namespace
+        );
+    }
+    let (slow, missing): (Vec<&Right>, Vec<&Right>) = denied.into_iter().partition(|right| right.verb == "patch");
     if let Some(right) = missing.first() {
         let all = missing.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         bail!(
@@ -83,6 +94,23 @@ pub fn rights(session: &Session<'_>, plans: &[Plan]) -> Result<()> {
         session.output.note("you may not patch pods, so their kubelets look in their own time, which takes up to 90 s");
     }
     Ok(())
+}
+
+/// Whether a Route loses the CA of its pods. OpenShift lets anybody take it away, and not give it back.
+fn takes_ca_away(change: &Change) -> bool {
+    change.object.kind == "route"
+        && change.steps().any(|(path, _, to)| path == "/spec/tls/destinationCACertificate" && to.is_none())
+}
+
+/// The rights of which either lets one give a certificate to a Route.
+fn custom_host(change: &Change) -> [Right; 2] {
+    ["update", "create"].map(|verb| Right {
+        namespace: change.object.namespace.clone(),
+        verb,
+        group: "route.openshift.io",
+        resource: "routes",
+        subresource: "custom-host",
+    })
 }
 
 /// What waiting for a plan takes. Of an entry the dry run has shown it: whoever may patch it may get it.

@@ -10,7 +10,7 @@ use crate::choose::Chosen;
 use crate::doors::ask::Expect;
 use crate::doors::find::{Door, find};
 use crate::entries::{Entries, is_switched, is_the_charts};
-use crate::entry::{self, Page, State, Wish};
+use crate::entry::{self, EntryKind, Page, State, Wish};
 use crate::object::{Name, annotation, label, map, name};
 use crate::release::INSTANCE;
 use crate::session::Session;
@@ -53,12 +53,6 @@ pub fn off(session: &Session<'_>, force: bool, chosen: &Chosen) -> Result<Vec<Pl
 
 /// Refuses an entry whose users another target switches.
 fn refuse_what_needs_none(name: &Name, entry: &Value, chosen: &Chosen) -> Result<()> {
-    if is_the_charts(entry) {
-        let release = label(entry, INSTANCE);
-        bail!(
-            "{name} is a part of release {release}, which is switched as a whole: kubectl maintenance on {release}. Nothing has changed"
-        );
-    }
     let services = entry::services(&entry::original(entry));
     for release in &chosen.there {
         let release_name = &release.name;
@@ -76,6 +70,12 @@ fn refuse_what_needs_none(name: &Name, entry: &Value, chosen: &Chosen) -> Result
                 page.service
             );
         }
+    }
+    if is_the_charts(entry) {
+        let release = label(entry, INSTANCE);
+        bail!(
+            "{name} is a part of release {release}, which is switched as a whole: kubectl maintenance on {release}. Nothing has changed"
+        );
     }
     Ok(())
 }
@@ -99,7 +99,7 @@ fn lead_to_page(
     plan.notes.extend(moved.notes);
     let upgrade = plan.changes.first().and_then(foretell::next_upgrade_of_an_entry);
     plan.notes.extend(upgrade);
-    if !plan.changes.is_empty() {
+    if !plan.changes.is_empty() && may_be_cold(name) {
         plan.notes.extend(cold::page(&page.service, &chosen.around));
     }
     plan.others = others(session, chosen, entry)?;
@@ -130,8 +130,15 @@ fn give_back(session: &Session<'_>, force: bool, chosen: &Chosen, name: &Name, e
         Plan::new(Subject::Entry(name.clone()), vec![back.change], Expect::Application, &chosen.around, doors);
     plan.notes.extend(back.notes);
     check_application(session, force, chosen, &services, &mut plan)?;
-    plan.notes.extend(cold::application(services.iter(), &chosen.around));
+    if may_be_cold(name) {
+        plan.notes.extend(cold::application(services.iter(), &chosen.around));
+    }
     Ok(plan)
+}
+
+/// Whether the proxy behind an entry may be one that forgets Services; OpenShift's router, HAProxy, does not.
+fn may_be_cold(entry: &Name) -> bool {
+    entry.kind != EntryKind::Route.kind()
 }
 
 /// Before users are let in again: whether there is something to let them in to, behind one of the entry's Services at least.
@@ -183,7 +190,7 @@ fn others(session: &Session<'_>, chosen: &Chosen, entry: &Value) -> Result<Vec<S
     let selectors: Vec<BTreeMap<String, String>> =
         ours.map(|service| map(service, "/spec/selector")).filter(|selector| !selector.is_empty()).collect();
     let fronts = chosen.fronts_to_the_page();
-    let others = chosen.around.leading_to(session.kubectl, &chosen.namespace, &selectors, &fronts)?;
+    let others = chosen.around.leading_to(session.kubectl, &chosen.namespace, &services, &selectors, &fronts)?;
     Ok(others.into_iter().filter(|other| !other.excluded).map(|other| other.entry).collect())
 }
 

@@ -112,6 +112,27 @@ fn a_missing_right_is_told_before_anything_changes() {
 }
 
 #[test]
+fn a_ca_that_could_not_be_given_back_to_a_route_is_told_before_anything_changes() {
+    let cluster = shop();
+    let tls = json!({"termination": "reencrypt", "destinationCACertificate": "the CA"});
+    cluster.edit("routes/shop", "/spec/tls", tls);
+    cluster.forbid("update routes/custom-host");
+    // Either right suffices.
+    cluster.run(&["on", "route/shop", "--dry-run"]).ended(0, &[]);
+    cluster.forbid("create routes/custom-host");
+    for wait in ["--wait=true", "--wait=false"] {
+        cluster.run(&["on", "route/shop", wait]).ended(
+            1,
+            &["you may neither update nor create routes/custom-host in namespace shop, without which OpenShift does not give the destinationCACertificate of route/shop back", "Nothing has changed"],
+        );
+    }
+    nothing_has_changed(&cluster);
+    // One that has none needs no such right.
+    cluster.edit("routes/shop", "/spec/tls", json!({"termination": "reencrypt"}));
+    cluster.run(&["on", "route/shop"]).ended(0, &[]);
+}
+
+#[test]
 fn a_change_whose_answer_is_lost_counts_as_made() {
     let cluster = shop();
     cluster.forbid("answer patch ingress/shop");
@@ -210,6 +231,10 @@ fn an_entry_that_is_not_there_is_named_with_those_that_are() {
     cluster
         .run(&["on", "ingress/shpo"])
         .ended(1, &["there is no ingress/shpo in namespace shop; there is: ingress/shop, route/shop"]);
+    cluster.run(&["on", "shop"]).ended(
+        1,
+        &["there is no release shop in namespace shop; there is: page; an entry is named with its kind: ingress/shop, route/shop"],
+    );
     cluster.forbid("list routes");
     cluster
         .run(&["on", "route/shop"])
@@ -221,7 +246,8 @@ fn one_that_needs_no_switch_of_its_own_is_refused_and_says_what_to_do() {
     let cluster = Cluster::standby();
     cluster.ingress("excluded", HOST, "shop", &json!({EXCLUDE: "true"}));
     let labels = json!({"helm.sh/chart": "maintenance-mode-0.2.0", "app.kubernetes.io/instance": "page"});
-    cluster.ingress("own", HOST, "page-page", &labels);
+    cluster.ingress("own", HOST, "admins", &labels);
+    cluster.ingress("pages", HOST, "page-page", &labels);
     cluster.ingress("front", HOST, "shop-front", &json!({}));
     cluster.ingress("page", HOST, "page-page", &json!({}));
     for (name, says) in [
@@ -232,6 +258,7 @@ fn one_that_needs_no_switch_of_its_own_is_refused_and_says_what_to_do() {
             "leads to service/shop-front, a front Service of release page, which switches it: kubectl maintenance on page",
         ),
         ("page", "leads to service/page-page, the page of release page, in either mode: there is nothing to switch"),
+        ("pages", "leads to service/page-page, the page of release page, in either mode: there is nothing to switch"),
     ] {
         let said = cluster.run(&["on", &format!("ingress/{name}")]);
         said.ended(1, &[&format!("ingress/{name} {says}"), "Nothing has changed"]);
@@ -247,6 +274,9 @@ fn services_are_refused_and_front_services_by_naming_their_release() {
             .run(&["on", target])
             .ended(64, &["service/shop-front is a front Service of release page: name the release"]);
     }
+    cluster
+        .run(&["on", "service/page-page"])
+        .ended(64, &["service/page-page leads to the page of release page in either mode: there is nothing to switch"]);
     for command in ["on", "off", "status"] {
         cluster.run(&[command, "service/shop"]).ended(
             64,
@@ -285,6 +315,14 @@ fn the_page_is_that_of_the_only_standby_release_or_of_the_one_that_is_named() {
     cluster
         .run(&["on", "ingress/shop", "--reason", "longer"])
         .ended(0, &["it was led to the page of release other already since"]);
+    // One that somebody has put back leads to no page, and may be led to another's.
+    cluster.edit(
+        "ingresses/shop",
+        "/spec/rules/0/http/paths/0/backend",
+        json!({"service": {"name": "shop", "port": {"number": 80}}}),
+    );
+    cluster.run(&["on", "ingress/shop", "--page", "page"]).ended(0, &[]);
+    assert_eq!(backend(&cluster, "shop"), "page-page");
     let cluster = shop();
     cluster.remove("configmaps/page-config");
     cluster.run(&["on", "ingress/shop"]).ended(
@@ -535,6 +573,15 @@ fn a_side_that_no_other_entry_names_is_cold() {
     cluster.ingress("office", HOST, "shop", &json!({EXCLUDE: "true"}));
     cluster.run(&["on", "ingress/shop"]).not("no other entry names");
     cluster.run(&["off", "ingress/shop"]).not("no other entry names");
+}
+
+#[test]
+fn the_router_of_a_route_is_never_cold() {
+    let cluster = shop();
+    cluster.remove("ingresses/shop");
+    cluster.remove("httproutes/shop");
+    cluster.run(&["on", "route/shop"]).not("no other entry names");
+    cluster.run(&["off", "route/shop"]).not("no other entry names");
 }
 
 // === what the page says ===
