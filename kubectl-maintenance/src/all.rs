@@ -56,7 +56,8 @@ pub fn on(around: &Entries, there: &[Release], switched: &BTreeMap<String, Strin
 /// What comes back: exactly what is in maintenance, whatever labels it has got since.
 #[must_use]
 pub fn off(around: &Entries, there: &[Release]) -> All {
-    let releases = there.iter().filter(|release| !release.is_page_alone() && release.mode() != Some(Mode::Normal));
+    let shown = |release: &&Release| release.modes().iter().any(|(_, mode)| *mode != Ok(Mode::Normal));
+    let releases = there.iter().filter(shown);
     let mut targets: Vec<Target> = releases.map(|release| Target::Release(release.name.clone())).collect();
     let entries = around.named().map(|(_, entry)| entry).filter(|entry| is_switched(entry));
     targets.extend(entries.filter_map(target));
@@ -111,6 +112,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::object::Name;
     use crate::release::{COMPONENT, Front, Kind};
 
     fn ingress(name: &str, services: &[&str], labels: &Value) -> Value {
@@ -283,11 +285,14 @@ mod tests {
         let entries = vec![ingress("normal", &["shop"], &json!({})), switched(route("old", "page-page")), excluded];
         let mut web = release("web", Kind::Config, &[]);
         web.config = json!({"data": {"MAINTENANCE_MODE": "true"}});
+        let mut unknown = release("unknown", Kind::Service, &[]);
+        unknown.unknown = vec![Name::of("service", &json!({"metadata": {"name": "e"}}))];
         let there = [
             release("normal", Kind::Service, &[("a", "shop")]),
             release("on", Kind::Service, &[("b", "page")]),
             release("differs", Kind::Service, &[("c", "shop"), ("d", "page")]),
             release("page", Kind::Service, &[]),
+            unknown,
             web,
         ];
         let all = off(&around(entries), &there);
