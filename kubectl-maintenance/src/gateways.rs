@@ -47,7 +47,10 @@ pub fn follow(session: &Session<'_>, name: &str, changes: &[Change], deadline: I
         }
         match () {
             () if missing.is_empty() => {
-                session.output.progress(name, "its gateways have read the change");
+                // Where no gateway has taken it, none says so.
+                if read_by(changes).any(|change| list(&change.before, "/status/parents").next().is_some()) {
+                    session.output.progress(name, "its gateways have read the change");
+                }
                 return Ok(Waited::InForce);
             }
             () if session.stopped() => return Ok(Waited::Interrupted(missing.join("; "))),

@@ -453,6 +453,8 @@ fn a_second_on_adds_to_the_first() {
 fn off_of_what_is_not_switched_changes_nothing() {
     let cluster = shop();
     cluster.run(&["off", "ingress/shop"]).ended(0, &["it was in mode normal already"]);
+    let says = "ingress/shop: was in mode normal already; whether that is in force was not waited for";
+    cluster.run(&["off", "ingress/shop", "--wait=false"]).ended(0, &[says]);
     nothing_has_changed(&cluster);
 }
 
@@ -670,6 +672,16 @@ fn gateways_must_have_read_an_http_route() {
     );
     // What was so before is not waited for.
     cluster.run(&["on", "httproute/shop"]).ended(0, &["maintenance is in force"]);
+}
+
+#[test]
+fn where_no_gateway_has_taken_an_http_route_none_is_said_to_have_read_it() {
+    let cluster = shop();
+    cluster.state.borrow_mut().gateways_sleep = true;
+    cluster.edit("httproutes/shop", "/status", json!({}));
+    let said = cluster.run(&["on", "httproute/shop"]);
+    said.ended(0, &["no front door was checked"]);
+    said.not("its gateways have read the change");
 }
 
 #[test]
