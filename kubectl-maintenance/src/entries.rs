@@ -20,6 +20,9 @@ const KINDS: [(&str, &str); 3] =
 const GATEWAY_API: &str = "gateway.networking.k8s.io/v1";
 const EARLIER: &str = "gateway.networking.k8s.io/v1beta1";
 
+/// Kinds that may not be listed, and why.
+pub type Unseen = Vec<(&'static str, String)>;
+
 /// The Services and entries of a namespace.
 #[derive(Debug, Default)]
 pub struct Entries {
@@ -30,7 +33,7 @@ pub struct Entries {
     /// The kinds that were looked at.
     pub looked_at: Vec<&'static str>,
     /// The kinds that may not be listed, and why.
-    pub unseen: Vec<(&'static str, String)>,
+    pub unseen: Unseen,
 }
 
 /// An entry that leads to the application past the switch.
@@ -66,15 +69,21 @@ pub fn is_switched(entry: &Value) -> bool {
     annotation(entry, "restore").is_some() || annotation(entry, "restore-meta").is_some()
 }
 
-/// The entries of a namespace or of all, with the labels that are wanted. A kind that may not be listed has none.
+/// The entries of a namespace or of all, with the labels that are wanted; and the kinds that may not be listed, and why.
 ///
 /// # Errors
 /// Where the API server cannot be asked.
-pub fn list(kubectl: &dyn Kubectl, namespace: Option<&str>, selector: &str) -> Result<Vec<Value>> {
-    let lists = KINDS.map(|(api, kinds)| (api, read::path(api, namespace, kinds, selector)));
-    let lists = served(kubectl, lists.into_iter())?.into_iter();
-    let items = lists.filter_map(|listed| if let Listed::Items(items) = listed { Some(items) } else { None });
-    Ok(items.flatten().collect())
+pub fn list(kubectl: &dyn Kubectl, namespace: Option<&str>, selector: &str) -> Result<(Vec<Value>, Unseen)> {
+    let paths = KINDS.map(|(api, kinds)| (api, read::path(api, namespace, kinds, selector)));
+    let (mut entries, mut unseen) = (Vec::new(), Unseen::new());
+    for (listed, (_, kinds)) in served(kubectl, paths.into_iter())?.into_iter().zip(KINDS) {
+        match listed {
+            Listed::Items(items) => entries.extend(items),
+            Listed::Forbidden(why) => unseen.push((kinds, why)),
+            Listed::NotServed => {}
+        }
+    }
+    Ok((entries, unseen))
 }
 
 /// What lists there are at paths, each with its API: of Gateway API the earlier version, where it is served alone.
@@ -345,7 +354,7 @@ mod tests {
         assert_eq!(entries.looked_at, ["ingresses", "httproutes"]);
         assert!(entries.named().any(|(name, _)| name.to_string() == "httproute/shop"));
         assert_eq!(entries.gateways().count(), 1);
-        let listed = super::list(&cluster, Some("ns"), "").unwrap();
+        let (listed, _) = super::list(&cluster, Some("ns"), "").unwrap();
         assert_eq!(listed.iter().filter(|entry| entry["kind"] == "HTTPRoute").count(), 1);
     }
 

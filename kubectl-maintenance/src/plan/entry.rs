@@ -136,7 +136,7 @@ fn give_back(session: &Session<'_>, force: bool, chosen: &Chosen, name: &Name, e
     Ok(plan)
 }
 
-/// Whether the proxy behind an entry may be one that forgets Services; OpenShift's router, HAProxy, does not.
+/// Whether the proxy behind an entry may be one that forgets Services; OpenShift's router, `HAProxy`, does not.
 fn may_be_cold(entry: &Name) -> bool {
     entry.kind != EntryKind::Route.kind()
 }

@@ -201,6 +201,17 @@ fn what_somebody_led_elsewhere_can_be_kept_as_it_is() {
 }
 
 #[test]
+fn status_tells_which_entries_it_may_not_see() {
+    let cluster = shop();
+    cluster.run(&["on", "route/shop"]).ended(0, &[]);
+    cluster.forbid("list routes");
+    cluster.run(&["status"]).ended(0, &["routes may not be listed, so those that are switched are not told"]);
+    cluster
+        .run(&["status", "route/shop"])
+        .ended(1, &["route/shop cannot be looked at, as routes may not be listed: 403 routes is forbidden"]);
+}
+
+#[test]
 fn a_page_service_that_is_gone_is_wrong() {
     let cluster = shop();
     cluster.run(&["on", "ingress/shop"]).ended(0, &[]);
