@@ -223,13 +223,11 @@ pub fn off(entry: &Value, force: bool) -> Result<Back, String> {
         let is_written = field.is_written(entry);
         if !is_written && !field.is_original(entry) {
             differs.extend(differences(&field.path, entry.pointer(&field.path), field.written.as_ref()));
-            let parent = field.path.rsplit_once('/').map(|(parent, _)| parent);
-            if parent.is_some_and(|parent| entry.pointer(parent).is_none()) {
-                notes.push(format!("{} has nothing that it could be put back into", path_in_words(&field.path)));
-                continue;
-            }
         }
-        if is_written || force {
+        let parent = field.path.rsplit_once('/').map(|(parent, _)| parent);
+        if field.original.is_some() && parent.is_some_and(|parent| entry.pointer(parent).is_none()) {
+            notes.push(format!("{} has nothing that it could be put back into", path_in_words(&field.path)));
+        } else if is_written || force {
             change.set(field.path, field.original);
         }
     }

@@ -574,13 +574,19 @@ fn a_route_has_one_path() {
 
 #[test]
 fn tls_that_somebody_took_from_a_route_is_not_made_up() {
-    let mut now = switched(&entry("route-serving"), &Wish::default());
-    now["spec"].as_object_mut().unwrap().remove("tls");
-    let back = off(&now, true).unwrap();
-    assert_eq!(back.differs, [r#"spec.tls.termination is unset, and was "edge""#]);
-    assert_eq!(back.notes, ["spec.tls.termination has nothing that it could be put back into"]);
-    assert_eq!(back.change.after()["spec"].get("tls"), None);
-    assert_eq!(patched(&now, &back.change.patch()), Ok(back.change.after()));
+    for (file, fields) in [
+        ("route-serving", &["termination"][..]),
+        ("route-reencrypt", &["termination", "destinationCACertificate"]),
+    ] {
+        let mut now = switched(&entry(file), &Wish::default());
+        now["spec"].as_object_mut().unwrap().remove("tls");
+        let back = off(&now, true).unwrap();
+        assert_eq!(back.differs, [r#"spec.tls.termination is unset, and was "edge""#]);
+        let notes = fields.iter().map(|field| format!("spec.tls.{field} has nothing that it could be put back into"));
+        assert_eq!(back.notes, notes.collect::<Vec<_>>());
+        assert_eq!(back.change.after()["spec"].get("tls"), None);
+        assert_eq!(patched(&now, &back.change.patch()), Ok(back.change.after()));
+    }
 }
 
 // === HTTPRoute ===
