@@ -54,28 +54,9 @@ pub fn rights(session: &Session<'_>, plans: &[Plan], wait: bool) -> Result<()> {
     let mut wanted: Vec<Right> = plans.iter().filter(|_| wait && changed).flat_map(needed).collect();
     let with_ca = plans.iter().flat_map(|plan| &plan.changes).find(|change| takes_ca_away(change));
     wanted.extend(with_ca.into_iter().flat_map(custom_host));
-    if wanted.is_empty() {
-        return Ok(());
-    }
-    let named = wanted.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    session.output.command(&format!("# SelfSubjectAccessReview for each of: {named}"));
-    let reviews: Vec<Value> = wanted.iter().map(Right::review).collect();
-    let reviews = json!({"apiVersion": "v1", "kind": "List", "items": reviews}).to_string();
-    let ran = session.kubectl.change(&["create", "-f", "-", "-o", "json"], &reviews)?;
-    if !ran.ok {
-        session.output.note(&format!("whether all rights are there cannot be asked: {}", ran.message()));
-        return Ok(());
-    }
-    // kubectl prints one object after the other, or a list of them.
-    let printed: Vec<Value> = Deserializer::from_str(&ran.stdout).into_iter().collect::<Result<_, _>>()?;
-    let answers = printed.iter().flat_map(|one| match text(one, "/kind") {
-        "List" => list(one, "/items").collect(),
-        _ => vec![one],
-    });
-    let denied =
-        answers.zip(&wanted).filter(|(answer, _)| answer.pointer("/status/allowed") == Some(&Value::Bool(false)));
-    let denied = denied.map(|(_, right)| right);
-    let (no_host, denied): (Vec<&Right>, Vec<&Right>) = denied.partition(|right| right.subresource == "custom-host");
+    let denied = denied(session, &wanted)?;
+    let (no_host, denied): (Vec<&Right>, Vec<&Right>) =
+        denied.into_iter().partition(|right| right.subresource == "custom-host");
     if let (Some(route), 2) = (with_ca.map(|change| &change.object), no_host.len()) {
         bail!(
             "you may neither update nor create routes/custom-host in namespace {}, without which OpenShift does not give the destinationCACertificate of {route} back: rbac.toggle.entries gives that right. Nothing has changed",
@@ -94,6 +75,30 @@ pub fn rights(session: &Session<'_>, plans: &[Plan], wait: bool) -> Result<()> {
         session.output.note("you may not patch pods, so their kubelets look in their own time, which takes up to 90 s");
     }
     Ok(())
+}
+
+/// Those of the rights that are denied; none where that cannot be asked.
+fn denied<'r>(session: &Session<'_>, wanted: &'r [Right]) -> Result<Vec<&'r Right>> {
+    if wanted.is_empty() {
+        return Ok(Vec::new());
+    }
+    let named = wanted.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    session.output.command(&format!("# SelfSubjectAccessReview for each of: {named}"));
+    let reviews: Vec<Value> = wanted.iter().map(Right::review).collect();
+    let reviews = json!({"apiVersion": "v1", "kind": "List", "items": reviews}).to_string();
+    let ran = session.kubectl.change(&["create", "-f", "-", "-o", "json"], &reviews)?;
+    if !ran.ok {
+        session.output.note(&format!("whether all rights are there cannot be asked: {}", ran.message()));
+        return Ok(Vec::new());
+    }
+    // kubectl prints one object after the other, or a list of them.
+    let printed: Vec<Value> = Deserializer::from_str(&ran.stdout).into_iter().collect::<Result<_, _>>()?;
+    let answers = printed.iter().flat_map(|one| match text(one, "/kind") {
+        "List" => list(one, "/items").collect(),
+        _ => vec![one],
+    });
+    let denied = answers.zip(wanted).filter(|(answer, _)| answer["status"]["allowed"] == false);
+    Ok(denied.map(|(_, right)| right).collect())
 }
 
 /// Whether a Route loses the CA of its pods. OpenShift lets anybody take it away, and not give it back.
