@@ -90,7 +90,7 @@ fn reason(entry: &Value, switched: &BTreeMap<String, String>, pages: &BTreeSet<S
         let rest = if rest.is_empty() {
             String::new()
         } else {
-            format!("; who comes by it to {} stays there", rest.join(", "))
+            format!("; who comes by it to {} stays there, unless it is named", rest.join(", "))
         };
         return Some(format!("leads to service/{service}, which release {release} switches{rest}"));
     }
@@ -224,7 +224,7 @@ mod tests {
             (ingress("one", &["shop-front"], &json!({})), "leads to service/shop-front, which release page switches"),
             (
                 ingress("one", &["shop-front", "cart"], &json!({})),
-                "leads to service/shop-front, which release page switches; who comes by it to cart stays there",
+                "leads to service/shop-front, which release page switches; who comes by it to cart stays there, unless it is named",
             ),
             (ingress("one", &["page-page"], &json!({})), "leads to the page by service/page-page already"),
             (ingress("one", &[], &json!({})), "has nothing behind it, such as one that only redirects"),

@@ -574,10 +574,9 @@ fn a_route_has_one_path() {
 
 #[test]
 fn tls_that_somebody_took_from_a_route_is_not_made_up() {
-    for (file, fields) in [
-        ("route-serving", &["termination"][..]),
-        ("route-reencrypt", &["termination", "destinationCACertificate"]),
-    ] {
+    for (file, fields) in
+        [("route-serving", &["termination"][..]), ("route-reencrypt", &["termination", "destinationCACertificate"])]
+    {
         let mut now = switched(&entry(file), &Wish::default());
         now["spec"].as_object_mut().unwrap().remove("tls");
         let back = off(&now, true).unwrap();

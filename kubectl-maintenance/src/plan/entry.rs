@@ -51,12 +51,15 @@ pub fn off(session: &Session<'_>, force: bool, chosen: &Chosen) -> Result<Vec<Pl
     chosen.entries.iter().map(|(name, entry)| give_back(session, force, chosen, name, entry)).collect()
 }
 
-/// Refuses an entry whose users another target switches.
+/// Refuses an entry all of whose users another target switches.
 fn refuse_what_needs_none(name: &Name, entry: &Value, chosen: &Chosen) -> Result<()> {
     let services = entry::services(&entry::original(entry));
+    let fronts = chosen.there.iter().flat_map(|release| release.fronts.iter().map(|front| front.name().name));
+    let behind_fronts = services.is_subset(&fronts.collect());
     for release in &chosen.there {
         let release_name = &release.name;
-        if let Some(front) = release.fronts.iter().find(|front| services.contains(&front.name().name)) {
+        let front = release.fronts.iter().find(|front| services.contains(&front.name().name));
+        if let Some(front) = front.filter(|_| behind_fronts) {
             bail!(
                 "{name} leads to {}, a front Service of release {release_name}, which switches it: kubectl maintenance on {release_name}. Nothing has changed",
                 front.name()
@@ -183,10 +186,11 @@ fn ready(session: &Session<'_>, chosen: &Chosen, services: &BTreeSet<String>) ->
 /// The entries that still lead to the application of an entry that is switched.
 fn others(session: &Session<'_>, chosen: &Chosen, entry: &Value) -> Result<Vec<String>> {
     let services = entry::services(&entry::original(entry));
-    let ours = chosen.around.services.iter().filter(|service| services.contains(name(service)));
+    let fronts = chosen.fronts_to_the_page();
+    let of_the_application = |service: &&Value| services.contains(name(service)) && !fronts.contains(name(service));
+    let ours = chosen.around.services.iter().filter(of_the_application);
     let selectors: Vec<BTreeMap<String, String>> =
         ours.map(|service| map(service, "/spec/selector")).filter(|selector| !selector.is_empty()).collect();
-    let fronts = chosen.fronts_to_the_page();
     let others = chosen.around.leading_to(session.kubectl, &chosen.namespace, &services, &selectors, &fronts)?;
     Ok(others.into_iter().filter(|other| !other.excluded).map(|other| other.entry).collect())
 }

@@ -278,6 +278,23 @@ fn one_that_needs_no_switch_of_its_own_is_refused_and_says_what_to_do() {
 }
 
 #[test]
+fn an_entry_that_leads_to_a_front_service_by_one_of_its_paths_is_switched_and_given_back() {
+    let cluster = Cluster::standby();
+    cluster.service("cart", &json!({"app": "cart"}));
+    cluster.pod("cart-1", &json!({"app": "cart"}), None);
+    cluster.ingress("both", HOST, "shop-front", &json!({}));
+    let path = |path, service| json!({"path": path, "pathType": "Prefix", "backend": {"service": {"name": service, "port": {"number": 80}}}});
+    let paths = json!([path("/", "shop-front"), path("/cart", "cart")]);
+    cluster.edit("ingresses/both", "/spec/rules/0/http/paths", paths.clone());
+    cluster.run(&["on", "page"]).ended(0, &[]);
+    // Who comes to the cart is with the application still, and nothing else is.
+    let said = cluster.run(&["on", "ingress/both", "--strict"]);
+    said.ended(0, &["ingress/both: maintenance is in force"]);
+    cluster.run(&["off", "ingress/both", "page"]).ended(0, &[]);
+    assert_eq!(cluster.object("ingresses/both")["spec"]["rules"][0]["http"]["paths"], paths);
+}
+
+#[test]
 fn services_are_refused_and_front_services_by_naming_their_release() {
     let cluster = Cluster::standby();
     for target in ["service/shop-front", "shop-front"] {
