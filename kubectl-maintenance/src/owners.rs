@@ -6,6 +6,9 @@ use crate::managed_fields::{holders, only_ours};
 use crate::object::{Name, annotation, label, list, pointer, text};
 use crate::release::Mode;
 
+/// The annotation in which `kubectl apply` keeps what it has applied; Argo CD and Flux may apply so, too.
+pub const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
 /// Who owns an object.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Owner {
@@ -64,9 +67,8 @@ pub fn renders(object: &Value, field: &[&str]) -> Option<Writer> {
     let before = before.or_else(|| object.pointer("/metadata/managedFields"));
     let kept = || writer(before?, field);
     let not_given_back = || if only_ours(before?, field) { renders_rest(object) } else { None };
-    // `kubectl apply`, as Argo CD and Flux may do it, leaves this.
     let applied = || {
-        let at = pointer(&["metadata", "annotations", "kubectl.kubernetes.io/last-applied-configuration"]);
+        let at = pointer(&["metadata", "annotations", LAST_APPLIED]);
         let applied = serde_json::from_str::<Value>(text(object, &at)).ok()?;
         applied.pointer(&pointer(field)).map(|_| Writer { manager: "kubectl apply".to_owned(), applies: false })
     };
@@ -152,13 +154,11 @@ impl Owner {
     pub fn next_upgrade_of_an_entry(&self, entry: &Name, applies: bool) -> Option<String> {
         let Self::Helm(release) = self else { return None };
         let does = match (applies, entry.kind) {
-            (true, _) => format!("(by Helm 4) fails with a conflict at {entry}, half applied"),
-            (false, "ingress") => format!("(by Helm 3) opens {entry} to users at once and without a word"),
-            (false, _) => format!("(by Helm 3) leaves {entry} on the page"),
+            (true, _) => "(by Helm 4) fails with a conflict there, half applied",
+            (false, "ingress") => "(by Helm 3) opens it to users at once and without a word",
+            (false, _) => "(by Helm 3) leaves it on the page",
         };
-        Some(format!(
-            "the next helm upgrade of {release} {does}: run kubectl maintenance off {entry} before it, or use a front Service"
-        ))
+        Some(format!("the next helm upgrade of {release} {does}: run off before it, or use a front Service"))
     }
 
     /// What the next `helm upgrade` does to the mode that is changed by hand.
