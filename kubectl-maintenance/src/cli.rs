@@ -7,6 +7,8 @@ use hyper::Uri;
 use hyper::http::uri::Authority;
 use jiff::{SignedDuration, Timestamp};
 
+use crate::kubectl::{SECRET, quoted, without_secret};
+
 /// The exit status of misuse.
 pub const MISUSE: u8 = 64;
 
@@ -238,6 +240,20 @@ impl FromArgMatches for PassedOn {
         }
         Ok(())
     }
+}
+
+// === the command line as it was typed ===
+
+/// A command line as a person would type it again, without what is secret.
+#[must_use]
+pub fn as_typed(arguments: impl IntoIterator<Item = String>) -> String {
+    let mut typed = vec!["kubectl".to_owned(), "maintenance".to_owned()];
+    let mut secret = false;
+    for argument in arguments {
+        typed.push(if secret { "…".to_owned() } else { quoted(&without_secret(&argument)) });
+        secret = !secret && SECRET.contains(&argument.as_str());
+    }
+    typed.join(" ")
 }
 
 // === values ===

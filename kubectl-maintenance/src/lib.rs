@@ -13,9 +13,9 @@
 //! | [`switch`] | what `on` and `off` share: check, change, wait, tell |
 //! | [`preflight`] | what is checked before the first change |
 //! | [`undo`] | the changes one after the other, and back again where one fails |
-//! | [`wait`] | waiting until it is in force |
+//! | [`in_force`] | waiting until it is in force, and saying so; [`wait`] looks at pods and endpoints |
 //! | [`doors`] | the front doors: which there are, and what they answer |
-//! | [`report`], [`output`] | what programs and people are told |
+//! | [`receipt`], [`output`] | what programs and people are told |
 //!
 //! What these stand on:
 //!
@@ -33,6 +33,7 @@ pub mod config;
 pub mod doors;
 pub mod entries;
 pub mod failure;
+pub mod in_force;
 pub mod interrupt;
 pub mod kubectl;
 pub mod managed_fields;
@@ -45,8 +46,8 @@ pub mod pods;
 pub mod preflight;
 pub mod proxy;
 pub mod read;
+pub mod receipt;
 pub mod release;
-pub mod report;
 pub mod run;
 pub mod service;
 pub mod session;

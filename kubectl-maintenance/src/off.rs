@@ -1,12 +1,12 @@
 //! `kubectl maintenance off`.
 
 use anyhow::Result;
-use jiff::Timestamp;
 
 use crate::cli::Off;
 use crate::doors::ask::{Expect, Question, Verdict, ask_once};
 use crate::object::query;
 use crate::pods::{Wanted, list_pods};
+use crate::receipt::Receipt;
 use crate::release::{Kind, Mode, Release};
 use crate::session::Session;
 use crate::switch::{Plan, carry_out, choose, refuse};
@@ -16,9 +16,9 @@ use crate::{config, service, who};
 ///
 /// # Errors
 /// Where it is refused, or failed.
-pub fn run(session: &Session<'_>, off: &Off, now: Timestamp) -> Result<bool> {
-    let releases = choose(session, &off.switch)?;
-    let by = who::user(session.kubectl)?;
+pub fn run(session: &Session<'_>, off: &Off, receipt: &mut Receipt) -> Result<bool> {
+    let releases = choose(session, &off.switch, receipt)?;
+    receipt.by = Some(who::user(session.kubectl)?);
     let force = off.force;
     if let Some(url) = &off.check {
         let question = Question { url, host: off.switch.doors.host.as_deref(), expect: Expect::NoError, named: true };
@@ -51,7 +51,7 @@ pub fn run(session: &Session<'_>, off: &Off, now: Timestamp) -> Result<bool> {
             (plan.release.kind == Kind::Config).then(|| Wanted { mode: Some(Mode::Normal), ..Wanted::default() });
         plans.push(plan);
     }
-    carry_out(session, &off.switch, Mode::Normal, &by, now, &plans)
+    carry_out(session, &off.switch, Mode::Normal, &plans, receipt)
 }
 
 /// Before users are let in again: whether there is something to let them in to, behind each front Service.

@@ -8,8 +8,8 @@ use crate::entries::Entries;
 use crate::failure::Misuse;
 use crate::object::query;
 use crate::pods::{Pod, Wanted, list_pods};
+use crate::receipt::{Receipt, seconds};
 use crate::release::{Kind, Mode, Release};
-use crate::report::seconds;
 use crate::session::Session;
 use crate::stamp::Stamp;
 use crate::switch::{Plan, carry_out, choose, refuse};
@@ -19,10 +19,11 @@ use crate::{config, service, settings, who};
 ///
 /// # Errors
 /// Where it is refused, or failed.
-pub fn run(session: &Session<'_>, on: &On, now: Timestamp) -> Result<bool> {
+pub fn run(session: &Session<'_>, on: &On, now: Timestamp, receipt: &mut Receipt) -> Result<bool> {
     let until = planned_end(on, now)?;
-    let releases = choose(session, &on.switch)?;
+    let releases = choose(session, &on.switch, receipt)?;
     let by = who::user(session.kubectl)?;
+    receipt.by = Some(by.clone());
     let stamp = Stamp { since: seconds(now).to_string(), by, reason: on.reason.clone() };
     let until_text = until.map(|until| until.to_string());
     let mut texts = Vec::new();
@@ -76,7 +77,7 @@ pub fn run(session: &Session<'_>, on: &On, now: Timestamp) -> Result<bool> {
         }
         plans.push(plan);
     }
-    carry_out(session, &on.switch, Mode::Maintenance, &stamp.by, now, &plans)
+    carry_out(session, &on.switch, Mode::Maintenance, &plans, receipt)
 }
 
 /// The planned end, to the second.

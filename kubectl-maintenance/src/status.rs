@@ -15,8 +15,8 @@ use crate::object::query;
 use crate::output::{GOOD, NOTE, WRONG, plain};
 use crate::owners::owner;
 use crate::pods::{Pod, Told, ask, list_pods};
+use crate::receipt::{API_VERSION, Asked};
 use crate::release::{self, Kind, Mode, Release};
-use crate::report::{API_VERSION, Asked};
 use crate::session::Session;
 use crate::{settings, wait, who};
 

@@ -1,28 +1,23 @@
 //! What `on` and `off` share: which releases, and then check, change, wait, and tell.
 
 use std::thread;
-use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
-use jiff::Timestamp;
 
 use crate::change::Change;
-use crate::cli::{self, Format};
-use crate::doors::ask::{Expect, Question, Verdict, await_good};
-use crate::doors::find::{At, Door, find};
+use crate::cli;
+use crate::doors::ask::Expect;
+use crate::doors::find::{Door, find};
 use crate::entries::Entries;
 use crate::failure::{Interrupted, Misuse};
+use crate::in_force::{self, await_in_force};
 use crate::kubectl::Kubectl;
 use crate::owners::{Writer, owner, renders, renders_now, renders_rest, renders_selector};
 use crate::pods::{Pod, Wanted};
-use crate::release::{self, Kind, Mode, Release};
-use crate::report::{Asked, Report, Switched};
+use crate::receipt::{Receipt, Switched};
+use crate::release::{self, Mode, Release};
 use crate::session::Session;
-use crate::wait::{self, Waited};
 use crate::{preflight, settings, stamp, undo, who};
-
-/// Where no front door can tell that proxies have followed the endpoints, they are given this time; they take a tenth.
-const PROXIES_FOLLOW: Duration = Duration::from_secs(1);
 
 /// What is to happen to one release.
 pub struct Plan {
@@ -48,11 +43,12 @@ pub struct Plan {
 ///
 /// # Errors
 /// Where one is not there, or none is named and there is not just one.
-pub fn choose(session: &Session<'_>, switch: &cli::Switch) -> Result<Vec<Release>> {
+pub fn choose(session: &Session<'_>, switch: &cli::Switch, receipt: &mut Receipt) -> Result<Vec<Release>> {
     let namespace = match &switch.place.namespace {
         Some(namespace) => namespace.clone(),
         None => who::namespace(session.kubectl)?,
     };
+    receipt.namespace = Some(namespace.clone());
     let there = release::find(session.kubectl, Some(&namespace), None)?;
     let chosen = among(session.kubectl, there, &switch.releases, &namespace)?;
     match chosen.iter().find_map(Release::obstacle) {
@@ -236,10 +232,63 @@ pub fn carry_out(
     session: &Session<'_>,
     switch: &cli::Switch,
     mode: Mode,
-    by: &str,
-    at: Timestamp,
     plans: &[Plan],
+    receipt: &mut Receipt,
 ) -> Result<bool> {
+    receipt.plan(plans);
+    let places: Vec<_> = plans.iter().map(|plan| in_force::places(switch, plan)).collect();
+    thread::scope(|scope| {
+        let mut doors = Vec::new();
+        if switch.wait && !switch.dry_run {
+            // Before the checks, which take a second: so each has answered before the first change.
+            let places = plans.iter().zip(&places);
+            doors.extend(places.map(|(plan, places)| in_force::watch_doors(scope, session, switch, plan, places)));
+        }
+        check(session, switch, plans)?;
+        if switch.dry_run {
+            for (at, (plan, places)) in plans.iter().zip(&places).enumerate() {
+                in_force::would(session, switch, mode, plan);
+                let doors = in_force::not_asked(places, "not asked, as nothing was changed");
+                receipt.switched(at, Switched { doors, ..Switched::default() });
+            }
+            return Ok(true);
+        }
+        let started = session.clock.now();
+        change(session, mode, plans, receipt)?;
+        if !switch.wait {
+            for (at, (plan, places)) in plans.iter().zip(&places).enumerate() {
+                let doors = in_force::not_asked(places, "not asked, as it was not waited for");
+                let switched = Switched { doors, ..Switched::default() };
+                in_force::tell(session, switch, &format!("{}: ", plan.release.name), mode, &switched, started);
+                receipt.switched(at, switched);
+            }
+            return Ok(true);
+        }
+        let mut interrupted = Vec::new();
+        for (at, (plan, doors)) in plans.iter().zip(doors).enumerate() {
+            let name = &plan.release.name;
+            let switched = await_in_force(session, switch, mode, plan, doors, started).unwrap_or_else(|why| Switched {
+                waited: true,
+                problem: Some(format!("is changed to {mode}, and whether that is in force cannot be told: {why:#}")),
+                ..Switched::default()
+            });
+            if session.stopped() {
+                let how_far = switched.problem.as_deref().unwrap_or("it is in force");
+                interrupted.push(format!("{name} is changed to {mode}, and nothing is put back: {how_far}"));
+            } else {
+                in_force::tell(session, switch, &format!("{name}: "), mode, &switched, started);
+            }
+            receipt.switched(at, switched);
+        }
+        if session.stopped() {
+            return Err(Interrupted(interrupted.join("; ")).into());
+        }
+        Ok(receipt.good())
+    })
+}
+
+/// What is checked before the first change.
+fn check(session: &Session<'_>, switch: &cli::Switch, plans: &[Plan]) -> Result<()> {
     let changes: Vec<&Change> = plans.iter().flat_map(|plan| &plan.changes).collect();
     preflight::patches(session, &changes)?;
     if switch.wait && !changes.is_empty() {
@@ -251,19 +300,17 @@ pub fn carry_out(
             session.output.note(&format!("{}: {note}", plan.release.name));
         }
     }
-    let mut report = Report::new(mode, by, at, switch.dry_run);
-    if switch.dry_run {
-        for plan in plans {
-            would(session, switch, mode, plan);
-            report.add(plan, Switched::default());
-        }
-        if switch.output == Format::Json {
-            session.output.result(&report.json());
-        }
-        return Ok(true);
-    }
-    let started = session.clock.now();
-    let objects = undo::make(session, &changes)?;
+    Ok(())
+}
+
+/// Makes all changes, or none; after `off` it gives back who owns which field.
+fn change(session: &Session<'_>, mode: Mode, plans: &[Plan], receipt: &mut Receipt) -> Result<()> {
+    let changes: Vec<&Change> = plans.iter().flat_map(|plan| &plan.changes).collect();
+    receipt.changes_begin(session.clock.now());
+    let mut states = Vec::new();
+    let made = undo::make(session, &changes, &mut states);
+    receipt.changed(&states);
+    let objects = made?;
     if mode == Mode::Normal {
         for (change, now) in changes.iter().zip(objects) {
             let (kept, stay) = (stamp::kept_managed_fields(change), stamp::not_given_back(change));
@@ -272,173 +319,5 @@ pub fn carry_out(
             }
         }
     }
-    let mut interrupted = Vec::new();
-    for plan in plans {
-        let switched = match switch.wait {
-            false => Switched::default(),
-            true => await_in_force(session, switch, mode, plan, started).unwrap_or_else(|why| Switched {
-                waited: true,
-                problem: Some(format!("is changed to {mode}, and whether that is in force cannot be told: {why:#}")),
-                ..Switched::default()
-            }),
-        };
-        if session.stopped() {
-            let how_far = switched.problem.as_deref().unwrap_or("it is in force");
-            let name = &plan.release.name;
-            interrupted.push(format!("{name} is changed to {mode}, and nothing is put back: {how_far}"));
-        } else {
-            tell(session, switch, &format!("{}: ", plan.release.name), mode, &switched, started);
-        }
-        report.add(plan, switched);
-    }
-    report.seconds = (session.clock.now() - started).as_secs_f64();
-    if switch.output == Format::Json {
-        session.output.result(&report.json());
-    }
-    if session.stopped() {
-        return Err(Interrupted(interrupted.join("; ")).into());
-    }
-    Ok(report.good())
-}
-
-/// Says what came of one release.
-fn tell(session: &Session<'_>, switch: &cli::Switch, name: &str, mode: Mode, switched: &Switched, started: Instant) {
-    let seconds = (session.clock.now() - started).as_secs_f64();
-    let result = match &switched.problem {
-        Some(problem) => return session.output.message(&format!("{name}{problem}")),
-        None if !switched.waited => format!("{name}changed to {mode}; whether it is in force was not waited for"),
-        None if switched.checked() => format!("{name}{mode} is in force after {seconds:.1} s"),
-        None => format!("{name}{mode} is in force after {seconds:.1} s; no front door was checked"),
-    };
-    if switch.output == Format::Table {
-        session.output.result(&result);
-    }
-}
-
-/// Says what would be done.
-fn would(session: &Session<'_>, switch: &cli::Switch, mode: Mode, plan: &Plan) {
-    let name = &plan.release.name;
-    let say = |line: &str| match switch.output {
-        Format::Table => session.output.result(line),
-        Format::Json => session.output.message(line),
-    };
-    if plan.changes.is_empty() {
-        say(&format!("{name}: is in mode {mode} already, so nothing would be changed"));
-    }
-    for change in &plan.changes {
-        say(&undo::as_typed(session, change));
-    }
-    if !switch.wait {
-        return;
-    }
-    if plan.pods.is_some() {
-        say(&format!("{name}: would annotate its pods, and ask each until it has read the change"));
-    }
-    if plan.release.kind == Kind::Service {
-        say(&format!("{name}: would wait until the endpoints of its front Services have followed"));
-    }
-    for (_, at) in places(switch, plan) {
-        match at {
-            At::Url(url) => say(&format!("{name}: would ask the front door {url}")),
-            At::Unasked(why) => say(&format!("{name}: would not ask a front door: {why}")),
-        }
-    }
-}
-
-/// The front doors: those that are named, else those that the entries name.
-fn places(switch: &cli::Switch, plan: &Plan) -> Vec<(String, At)> {
-    if !switch.doors.urls.is_empty() {
-        return switch.doors.urls.iter().map(|url| ("--url".to_owned(), At::Url(url.clone()))).collect();
-    }
-    let switched = plan.doors.iter().filter(|door| !door.excluded);
-    switched.map(|door| (door.entry.clone(), door.at.clone())).collect()
-}
-
-/// Waits for one release.
-fn await_in_force(
-    session: &Session<'_>,
-    switch: &cli::Switch,
-    mode: Mode,
-    plan: &Plan,
-    started: Instant,
-) -> Result<Switched> {
-    let deadline = started + switch.timeout;
-    let objects = plan.release.modes().iter().map(|(object, _)| object.to_string()).collect::<Vec<_>>().join(", ");
-    let mut waited = Waited::InForce;
-    if let Some(wanted) = &plan.pods {
-        waited = wait::pods(session, &plan.release, wanted, deadline)?;
-    }
-    if waited == Waited::InForce && plan.release.kind == Kind::Service {
-        waited = wait::endpoints(session, &plan.release, mode, plan.empty, deadline)?;
-    }
-    let mut switched = Switched { waited: true, ..Switched::default() };
-    match waited {
-        Waited::InForce => {}
-        Waited::Not(why) => {
-            switched.problem = Some(format!(
-                "not in force after {} s: {why}. {objects} is changed to {mode} and may follow yet; this command can be repeated",
-                switch.timeout.as_secs()
-            ));
-            return Ok(switched);
-        }
-        Waited::Interrupted(why) => {
-            switched.problem = Some(why);
-            return Ok(switched);
-        }
-    }
-    switched.doors = ask_doors(session, switch, plan, deadline);
-    if session.stopped() {
-        switched.problem = Some("its front doors were not asked to the end".to_owned());
-        return Ok(switched);
-    }
-    if !switched.checked() && plan.release.kind == Kind::Service {
-        session.pause(PROXIES_FOLLOW);
-    }
-    let bad = switched.doors.iter().find_map(|door| match &door.verdict {
-        Verdict::Bad(why) => Some(why.clone()),
-        _ => None,
-    });
-    if let Some(why) = bad {
-        let next = if plan.empty {
-            ". Start the application, or run kubectl maintenance on to show the page again"
-        } else {
-            ""
-        };
-        switched.problem = Some(format!("{objects} is in mode {mode}, but a front door does not show it: {why}{next}"));
-    }
-    Ok(switched)
-}
-
-/// Asks all front doors of a release, side by side.
-fn ask_doors(session: &Session<'_>, switch: &cli::Switch, plan: &Plan, deadline: Instant) -> Vec<Asked> {
-    let places = places(switch, plan);
-    let named = !switch.doors.urls.is_empty();
-    let name = &plan.release.name;
-    let ask = |entry: String, at: At| {
-        let (url, verdict) = match at {
-            At::Unasked(why) => (None, Verdict::Unchecked(why)),
-            At::Url(url) => {
-                let question = Question { url: &url, host: switch.doors.host.as_deref(), expect: plan.expect, named };
-                let mut told = |text: &str| {
-                    // Without an application there is nothing else to expect, and it is the problem that is told.
-                    if !plan.empty {
-                        session.output.progress(name, &format!("front door: {text}"));
-                    }
-                };
-                let verdict = await_good(&question, deadline, session.stop, &mut told);
-                (Some(url), verdict)
-            }
-        };
-        match &verdict {
-            Verdict::Good(says) => session.output.progress(name, &format!("front door: {says}")),
-            Verdict::Unchecked(why) => session.output.message(&format!("{name}: front door unchecked: {why}")),
-            // It is the problem that is told.
-            Verdict::Bad(_) => {}
-        }
-        Asked { entry, url, verdict }
-    };
-    thread::scope(|scope| {
-        let asked: Vec<_> = places.into_iter().map(|(entry, at)| scope.spawn(|| ask(entry, at))).collect();
-        asked.into_iter().filter_map(|asked| asked.join().ok()).collect()
-    })
+    Ok(())
 }
