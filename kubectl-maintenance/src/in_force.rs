@@ -1,7 +1,7 @@
 //! Waiting until what was changed is in force: pods, endpoints, and what the front doors answer; and saying so.
 
 use std::thread::Scope;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::Result;
 
@@ -9,15 +9,12 @@ use crate::cli::{self, Format};
 use crate::doors::ask::{Question, Verdict};
 use crate::doors::find::At;
 use crate::doors::watch::{Watch, watch};
+use crate::plan::Plan;
 use crate::receipt::{Asked, Switched, Watched};
-use crate::release::{Kind, Mode};
+use crate::release::Mode;
 use crate::session::Session;
-use crate::switch::Plan;
-use crate::undo;
 use crate::wait::{self, Waited};
-
-/// Where no front door can tell that proxies have followed the endpoints, they are given this time; they take a tenth.
-const PROXIES_FOLLOW: Duration = Duration::from_secs(1);
+use crate::{gateways, undo};
 
 /// A front door that is watched, or why it is not.
 pub struct FrontDoor<'s> {
@@ -26,21 +23,23 @@ pub struct FrontDoor<'s> {
     watch: Result<Watch<'s>, &'s str>,
 }
 
-/// Says what came of one release.
+/// Says what came of one target.
 pub fn tell(
     session: &Session<'_>,
     switch: &cli::Switch,
-    name: &str,
+    plan: &Plan,
     mode: Mode,
     switched: &Switched,
     started: Instant,
 ) {
     let seconds = (switched.since.unwrap_or_else(|| session.clock.now()) - started).as_secs_f64();
+    let name = plan.name();
     let result = match &switched.problem {
-        Some(problem) => return session.output.message(&format!("{name}{problem}")),
-        None if !switched.waited => format!("{name}changed to {mode}; whether it is in force was not waited for"),
-        None if switched.checked() => format!("{name}{mode} is in force after {seconds:.1} s"),
-        None => format!("{name}{mode} is in force after {seconds:.1} s; no front door was checked"),
+        Some(problem) => return session.output.message(&format!("{name}: {problem}")),
+        None if !switched.waited => format!("{name}: changed to {mode}; whether it is in force was not waited for"),
+        None if plan.is_page() => format!("{name}: the page pods have read what the page says after {seconds:.1} s"),
+        None if switched.checked() => format!("{name}: {mode} is in force after {seconds:.1} s"),
+        None => format!("{name}: {mode} is in force after {seconds:.1} s; no front door was checked"),
     };
     if switch.output == Format::Table {
         session.output.result(&result);
@@ -49,7 +48,7 @@ pub fn tell(
 
 /// Says what would be done.
 pub fn would(session: &Session<'_>, switch: &cli::Switch, mode: Mode, plan: &Plan) {
-    let name = &plan.release.name;
+    let name = plan.name();
     let say = |line: &str| match switch.output {
         Format::Table => session.output.result(line),
         Format::Json => session.output.message(line),
@@ -66,8 +65,11 @@ pub fn would(session: &Session<'_>, switch: &cli::Switch, mode: Mode, plan: &Pla
     if plan.pods.is_some() {
         say(&format!("{name}: would annotate its pods, and ask each until it has read the change"));
     }
-    if plan.release.kind == Kind::Service {
+    if plan.behind_fronts().is_some() {
         say(&format!("{name}: would wait until the endpoints of its front Services have followed"));
+    }
+    if gateways::read_by(&plan.changes).next().is_some() {
+        say(&format!("{name}: would wait until its gateways have read the change"));
     }
     for (_, at) in places(switch, plan) {
         match at {
@@ -77,8 +79,11 @@ pub fn would(session: &Session<'_>, switch: &cli::Switch, mode: Mode, plan: &Pla
     }
 }
 
-/// Where the front doors are: those that are named, else those that the entries name.
+/// Where the front doors are: those that are named, else those that the entries name. What a page says is asked of its pods.
 pub fn places(switch: &cli::Switch, plan: &Plan) -> Vec<(String, At)> {
+    if plan.is_page() {
+        return Vec::new();
+    }
     if !switch.doors.urls.is_empty() {
         return switch.doors.urls.iter().map(|url| ("--url".to_owned(), At::Url(url.clone()))).collect();
     }
@@ -86,7 +91,7 @@ pub fn places(switch: &cli::Switch, plan: &Plan) -> Vec<(String, At)> {
     switched.map(|door| (door.entry.clone(), door.at.clone())).collect()
 }
 
-/// Waits for one release.
+/// Waits for one target.
 ///
 /// # Errors
 /// Where the cluster cannot be asked.
@@ -99,13 +104,16 @@ pub fn await_in_force(
     started: Instant,
 ) -> Result<Switched> {
     let deadline = started + switch.timeout;
-    let objects = plan.release.modes().iter().map(|(object, _)| object.to_string()).collect::<Vec<_>>().join(", ");
+    let objects = plan.objects();
     let mut waited = Waited::InForce;
-    if let Some(wanted) = &plan.pods {
-        waited = wait::pods(session, &plan.release, wanted, deadline)?;
+    if let (Some(wanted), Some(release)) = (&plan.pods, plan.release()) {
+        waited = wait::pods(session, release, wanted, deadline)?;
     }
-    if waited == Waited::InForce && plan.release.kind == Kind::Service {
-        waited = wait::endpoints(session, &plan.release, mode, plan.empty, deadline)?;
+    if let (Waited::InForce, Some(release)) = (&waited, plan.behind_fronts()) {
+        waited = wait::endpoints(session, release, mode, plan.empty, deadline)?;
+    }
+    if waited == Waited::InForce {
+        waited = gateways::follow(session, &plan.name(), &plan.changes, deadline)?;
     }
     let mut switched = Switched { waited: true, ..Switched::default() };
     match waited {
@@ -129,8 +137,8 @@ pub fn await_in_force(
         switched.problem = Some("its front doors were not asked to the end".to_owned());
         return Ok(switched);
     }
-    if !switched.checked() && plan.release.kind == Kind::Service {
-        session.pause(PROXIES_FOLLOW);
+    if !switched.checked() && !plan.changes.is_empty() {
+        session.pause(plan.follows_within());
     }
     switched.since = Some(session.clock.now());
     let bad = switched.doors.iter().find_map(|door| match &door.asked.verdict {
@@ -149,7 +157,7 @@ pub fn await_in_force(
     Ok(switched)
 }
 
-/// Watches the front doors of a release from now on, side by side.
+/// Watches the front doors of a target from now on, side by side.
 pub fn watch_doors<'s>(
     scope: &'s Scope<'s, '_>,
     session: &Session<'s>,
@@ -166,7 +174,7 @@ pub fn watch_doors<'s>(
             let told = |text: &str| {
                 // Without an application there is nothing else to expect, and it is the problem that is told.
                 if !plan.empty {
-                    output.progress(&plan.release.name, &format!("front door: {text}"));
+                    output.progress(&plan.name(), &format!("front door: {text}"));
                 }
             };
             FrontDoor { entry, url: Some(url), watch: Ok(watch(scope, question, stop, told)) }
@@ -188,16 +196,16 @@ pub fn not_asked(places: &[(String, At)], why: &str) -> Vec<Watched> {
     doors.collect()
 }
 
-/// Awaits all front doors of a release, side by side.
+/// Awaits all front doors of a target, side by side.
 fn ask_doors(session: &Session<'_>, plan: &Plan, doors: Vec<FrontDoor<'_>>, deadline: Instant) -> Vec<Watched> {
     for watch in doors.iter().filter_map(|door| door.watch.as_ref().ok()) {
         watch.until_good(deadline);
     }
-    let name = &plan.release.name;
+    let name = plan.name();
     let seen = doors.into_iter().map(|door| {
         let door = door.seen();
         match &door.asked.verdict {
-            Verdict::Good(says) => session.output.progress(name, &format!("front door: {says}")),
+            Verdict::Good(says) => session.output.progress(&name, &format!("front door: {says}")),
             Verdict::Unchecked(why) => session.output.message(&format!("{name}: front door unchecked: {why}")),
             // It is the problem that is told.
             Verdict::Bad(_) => {}

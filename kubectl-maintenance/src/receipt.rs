@@ -7,8 +7,8 @@ use jiff::{SignedDuration, Timestamp, Unit};
 use serde_json::{Value, json};
 
 use crate::doors::ask::Verdict;
+use crate::plan::Plan;
 use crate::release::Mode;
-use crate::switch::Plan;
 use crate::undo::State;
 
 /// The version of everything that is printed as JSON.
@@ -116,8 +116,8 @@ impl Receipt {
     /// What is to be changed.
     pub fn plan(&mut self, plans: &[Plan]) {
         let lines = plans.iter().map(|plan| Line {
-            target: plan.release.name.clone(),
-            kind: plan.release.kind.as_str(),
+            target: plan.name(),
+            kind: plan.kind(),
             objects: plan
                 .changes
                 .iter()
