@@ -2,9 +2,11 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod all;
 mod cluster;
 mod config;
 mod doors;
+mod entry;
 mod owned;
 mod receipt;
 mod service;
