@@ -164,17 +164,12 @@ pub fn put(object: &mut Value, path: &str, to: Option<Value>) {
 
 /// The JSON patch of an object by these steps; where their map is not there yet, it is made first.
 fn patch<'s>(object: &Value, steps: impl Iterator<Item = (&'s str, Option<&'s Value>, Option<&'s Value>)>) -> Value {
-    let mut made: Vec<&str> = Vec::new();
-    let mut all = Vec::new();
-    for (path, from, to) in steps {
-        let parent = ["/metadata/annotations", "/data"].into_iter().find(|parent| path.starts_with(parent));
-        if let Some(parent) = parent.filter(|parent| object.pointer(parent).is_none() && !made.contains(parent)) {
-            made.push(parent);
-            all.extend(operations(parent, None, Some(&json!({}))));
-        }
-        all.extend(operations(path, from, to));
-    }
-    all.into()
+    let steps: Vec<_> = steps.collect();
+    let parents = ["/metadata/annotations", "/data"]
+        .into_iter()
+        .filter(|parent| object.pointer(parent).is_none() && steps.iter().any(|(path, ..)| path.starts_with(parent)));
+    let parents = parents.flat_map(|parent| operations(parent, None, Some(&json!({}))));
+    parents.chain(steps.iter().flat_map(|(path, from, to)| operations(path, *from, *to))).collect()
 }
 
 /// Tests a field, then sets it or takes it away. The API server takes a test of null for one that it is not there.
@@ -255,10 +250,10 @@ mod tests {
         assert_eq!(
             change().patch(),
             json!([
-                {"op": "test", "path": "/data/MAINTENANCE_MODE", "value": "false"},
-                {"op": "replace", "path": "/data/MAINTENANCE_MODE", "value": "true"},
                 {"op": "test", "path": "/metadata/annotations", "value": null},
                 {"op": "add", "path": "/metadata/annotations", "value": {}},
+                {"op": "test", "path": "/data/MAINTENANCE_MODE", "value": "false"},
+                {"op": "replace", "path": "/data/MAINTENANCE_MODE", "value": "true"},
                 {"op": "test", "path": "/metadata/annotations/maintenance-mode.github.io~1by", "value": null},
                 {"op": "add", "path": "/metadata/annotations/maintenance-mode.github.io~1by", "value": "ann"},
             ])

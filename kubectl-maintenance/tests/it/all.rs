@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::cluster::{Cluster, user_labels};
 
 /// Three applications with three kinds of entry: `shop` behind the front Service of release `page` and an Ingress of its own
-/// that leads past it, `old` behind a Route, `api` behind an HTTPRoute; a tiers release `web`; and what is left out.
+/// that leads past it, `old` behind a Route, `api` behind an `HTTPRoute`; a tiers release `web`; and what is left out.
 fn namespace() -> Cluster {
     let cluster = Cluster::standby();
     cluster.release("web", "config", "app-config", &json!({"MAINTENANCE_MODE": "false"}));
@@ -23,22 +23,17 @@ fn namespace() -> Cluster {
     cluster
 }
 
-/// All objects as they are, but what a write always changes.
-fn objects(cluster: &Cluster) -> Vec<(String, Value)> {
+/// All objects as they are, but for what every write changes, and an empty map of annotations.
+fn objects(cluster: &Cluster) -> Vec<String> {
     let state = cluster.state.borrow();
     let objects = state.objects.iter().filter(|(key, _)| !key.starts_with("pods/"));
     let plain = objects.map(|(key, object)| {
         let mut object = object.clone();
-        object["metadata"]
-            .as_object_mut()
-            .unwrap()
-            .retain(|field, _| !["resourceVersion", "generation"].contains(&field.as_str()));
-        // The API server makes no difference between none and an empty map.
-        if object["metadata"]["annotations"] == json!({}) {
-            object["metadata"]["annotations"] = Value::Null;
-        }
         object["status"] = Value::Null;
-        (key.clone(), object)
+        let metadata = object["metadata"].as_object_mut().unwrap();
+        metadata
+            .retain(|field, value| !["resourceVersion", "generation"].contains(&field.as_str()) && *value != json!({}));
+        format!("{key}: {object}")
     });
     plain.collect()
 }

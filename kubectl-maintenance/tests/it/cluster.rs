@@ -710,6 +710,7 @@ fn take(object: &mut Value, patch: &Value) {
     }
 }
 
+/// A map of which no field is left goes with its last.
 fn drop_field(fields: &mut Value, path: &[String]) {
     let Some(inner) = fields.as_object_mut() else { return };
     match path {
@@ -717,6 +718,9 @@ fn drop_field(fields: &mut Value, path: &[String]) {
         [field, rest @ ..] => {
             if let Some(below) = inner.get_mut(field) {
                 drop_field(below, rest);
+                if *below == json!({}) {
+                    inner.remove(field);
+                }
             }
         }
         [] => {}
