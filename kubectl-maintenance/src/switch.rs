@@ -99,12 +99,24 @@ fn check(session: &Session<'_>, switch: &cli::Switch, plans: &[Plan]) -> Result<
     if switch.wait && !changes.is_empty() {
         preflight::rights(session, plans)?;
     }
+    tell_notes(session, plans);
+    Ok(())
+}
+
+/// Tells each note once, with the names of all targets that have it.
+fn tell_notes(session: &Session<'_>, plans: &[Plan]) {
+    let mut notes: Vec<(&str, Vec<String>)> = Vec::new();
     for plan in plans {
         for note in &plan.notes {
-            session.output.note(&format!("{}: {note}", plan.name()));
+            match notes.iter_mut().find(|(known, _)| known == note) {
+                Some((_, names)) => names.push(plan.name()),
+                None => notes.push((note, vec![plan.name()])),
+            }
         }
     }
-    Ok(())
+    for (note, names) in notes {
+        session.output.note(&format!("{}: {note}", names.join(", ")));
+    }
 }
 
 /// Makes all changes, or none; after `off` it gives back who owns which field.
