@@ -19,8 +19,8 @@ use crate::scene::Scene;
 const CANCELLED: i32 = 130;
 /// What the plugin says when all is changed, before it asks a front door.
 const FOLLOWED: &str = "endpoints of 3 of 3 front Services have followed";
-/// The same of entries.
-const LED: &str = "TODO";
+/// The same of entries, of which the front door answers something else.
+const ASKED: &str = "front door: ";
 /// A terminal tells the whole process group.
 const INTERRUPT: &str = "kill -INT -- -$E2E_PLUGIN; sleep 1";
 const ENTRIES: [&str; 3] = ["ingress/shop", "ingress/old", "httproute/new"];
@@ -59,7 +59,7 @@ async fn entries(scene: &Scene) -> Result<()> {
     release.await_users(Mode::Normal, Duration::from_secs(20)).await?;
     scene.figure(format!("entries, Ctrl-C while changing: put back, 130: {}", last_line(&told)));
 
-    let waiting = Waiting::start(&release, &ENTRIES, LED).await?;
+    let waiting = Waiting::start(&release, &ENTRIES, ASKED).await?;
     waiting.interrupt().await?;
     let (code, told) = waiting.ended().await?;
     ensure!(code == Some(CANCELLED), "the plugin should end with 130, but the status is {code:?}: {told}");

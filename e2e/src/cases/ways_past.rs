@@ -42,13 +42,18 @@ pub(crate) async fn run(scene: &Scene) -> Result<()> {
 }
 
 async fn kept_path(release: &Release<'_>, target: &str, host: &str) -> Result<()> {
-    plugin::plugin_for(release, &[target], &["on", "--keep-path", "/webhooks"]).await?.success()?;
+    plugin::plugin_for(release, &[target], &["on", "--keep-path", "/webhooks", "--keep-path", "/callbacks/pay"])
+        .await?
+        .success()?;
     release.await_host(host, Mode::Maintenance, SOON).await?;
+    // The first is a path of the Ingress's own; else each is below the path of another.
     for (path, wanted) in [
         ("/", Mode::Maintenance),
         ("/webhooks", Mode::Normal),
         ("/webhooks/pay?order=1", Mode::Normal),
         ("/webhooksome", Mode::Maintenance),
+        ("/callbacks", Mode::Maintenance),
+        ("/callbacks/pay", Mode::Normal),
     ] {
         is(&release.ask(host, path).await?, wanted).with_context(|| path)?;
     }
