@@ -1,15 +1,19 @@
 //! One change of one object: its JSON patch, in which each field is tested before it is set, and the way back.
 
+use std::collections::BTreeSet;
+use std::fmt;
+
 use serde_json::{Value, json};
 
-use crate::object::{Name, annotation, annotation_at, text};
+use crate::object::{Name, annotation, annotation_at};
+use crate::restore;
 
 /// What is changed in one object.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Change {
     /// Which object.
     pub object: Name,
-    /// As it was read.
+    /// As it was read. Never printed: a Route holds the key of its certificate.
     pub before: Value,
     steps: Vec<Step>,
 }
@@ -51,9 +55,19 @@ impl Change {
     }
 
     /// The fields that are changed beside the annotations, such as `["data", "MAINTENANCE_MODE"]`.
-    pub fn fields(&self) -> impl Iterator<Item = [&str; 2]> {
-        let steps = self.steps.iter().filter_map(|step| step.path.trim_start_matches('/').split_once('/'));
-        steps.filter(|(parent, _)| *parent != "metadata").map(|(parent, field)| [parent, field])
+    pub fn fields(&self) -> impl Iterator<Item = Vec<&str>> {
+        let steps = self.steps.iter().map(|step| step.path.split('/').skip(1).collect::<Vec<_>>());
+        steps.filter(|field| field.first() != Some(&"metadata"))
+    }
+
+    /// The object with it, in memory.
+    #[must_use]
+    pub fn after(&self) -> Value {
+        let mut after = self.before.clone();
+        for step in &self.steps {
+            put(&mut after, &step.path, step.to.clone());
+        }
+        after
     }
 
     /// Our annotations that are there after it.
@@ -63,12 +77,7 @@ impl Change {
             Some(step) => step.to.is_some(),
             None => annotation(&self.before, name).is_some(),
         };
-        ["since", "by", "reason", "restore-meta"]
-            .iter()
-            .copied()
-            .filter(|name| after(name))
-            .map(str::to_owned)
-            .collect()
+        restore::NAMES.into_iter().filter(|name| *name != "restore" && after(name)).map(str::to_owned).collect()
     }
 
     /// Whether nothing is to be changed.
@@ -77,22 +86,22 @@ impl Change {
         self.steps.is_empty()
     }
 
+    /// The fields, each with what it was and what it becomes.
+    pub fn steps(&self) -> impl Iterator<Item = (&str, Option<&Value>, Option<&Value>)> {
+        self.steps.iter().map(|step| (step.path.as_str(), step.from.as_ref(), step.to.as_ref()))
+    }
+
     /// The JSON patch.
     #[must_use]
     pub fn patch(&self) -> Value {
-        let parents = ["/metadata/annotations", "/data"].into_iter().filter(|parent| {
-            self.before.pointer(parent).is_none() && self.steps.iter().any(|step| step.path.starts_with(parent))
-        });
-        let parents = parents.flat_map(|parent| operations(parent, None, Some(&json!({}))));
-        let steps = self.steps.iter().flat_map(|step| operations(&step.path, step.from.as_ref(), step.to.as_ref()));
-        parents.chain(steps).collect()
+        patch(&self.before, self.steps())
     }
 
     /// The JSON patch back.
     #[must_use]
     pub fn inverse(&self) -> Value {
         let steps = self.steps.iter().rev();
-        steps.flat_map(|step| operations(&step.path, step.to.as_ref(), step.from.as_ref())).collect()
+        patch(&self.after(), steps.map(|step| (step.path.as_str(), step.to.as_ref(), step.from.as_ref())))
     }
 
     /// Whether the object, read again, is as it makes it.
@@ -101,57 +110,73 @@ impl Change {
         self.steps.iter().all(|step| now.pointer(&step.path) == step.to.as_ref())
     }
 
+    /// Which fields of the object, as it would be stored, are not as it makes them.
+    #[must_use]
+    pub fn misses(&self, stored: &Value) -> Vec<String> {
+        let steps = self.steps.iter().filter(|step| stored.pointer(&step.path) != step.to.as_ref());
+        let differences = |step: &Step| differences(&step.path, stored.pointer(&step.path), step.to.as_ref());
+        steps.flat_map(differences).map(|difference| difference.replace(", and was ", " instead of ")).collect()
+    }
+
     /// Which fields of the object, read again, are not as they were: the reason why a patch was refused.
     #[must_use]
     pub fn differs(&self, now: &Value) -> Vec<String> {
         let steps = self.steps.iter().filter(|step| now.pointer(&step.path) != step.from.as_ref());
         steps
-            .map(|step| {
+            .flat_map(|step| {
                 let (now, was) = (now.pointer(&step.path), step.from.as_ref());
                 match field(&step.path) {
                     // Nobody reads these.
-                    field if field.contains("/restore") => format!("{field} is another"),
-                    field => format!("{field} is {}, and was {}", shown(now), shown(was)),
+                    field if field.contains("/restore") => vec![format!("{field} is another")],
+                    _ => differences(&step.path, now, was),
                 }
             })
             .collect()
     }
 }
 
-/// A field of a `restore` annotation: what is put back, and what was written in its place.
-#[derive(Debug, PartialEq)]
-pub struct Restored {
-    /// Where.
-    pub path: String,
-    /// What was written.
-    pub written: Option<Value>,
-    /// What was there before.
-    pub original: Option<Value>,
+impl fmt::Debug for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Change").field("object", &self.object).field("steps", &self.steps).finish_non_exhaustive()
+    }
 }
 
-/// Reads a `restore` annotation, which is a patch of ours: its fields of `data`.
-#[must_use]
-pub fn read_restore(text: &str) -> Vec<Restored> {
-    let operations: Vec<Value> = serde_json::from_str(text).unwrap_or_default();
-    let mut written = None;
-    let mut fields = Vec::new();
-    for operation in operations.iter().filter(|operation| self::text(operation, "/path").starts_with("/data/")) {
-        let value = operation.get("value").filter(|value| !value.is_null()).cloned();
-        if self::text(operation, "/op") == "test" {
-            written = value;
-        } else {
-            fields.push(Restored {
-                path: self::text(operation, "/path").to_owned(),
-                written: written.take(),
-                original: value,
-            });
-        }
+/// Sets a field of an object in memory, or takes it away. Annotations are there before the first, and not after the last.
+pub fn put(object: &mut Value, path: &str, to: Option<Value>) {
+    let Some((parent, field)) = path.rsplit_once('/') else { return };
+    let field = field.replace("~1", "/").replace("~0", "~");
+    let annotations = parent == "/metadata/annotations";
+    if annotations && object.pointer(parent).is_none() {
+        object["metadata"]["annotations"] = json!({});
     }
-    fields
+    let Some(fields) = object.pointer_mut(parent).and_then(Value::as_object_mut) else { return };
+    match to {
+        Some(to) => fields.insert(field, to),
+        None => fields.remove(&field),
+    };
+    if annotations && fields.is_empty() {
+        put(object, parent, None);
+    }
+}
+
+/// The JSON patch of an object by these steps; where their map is not there yet, it is made first.
+fn patch<'s>(object: &Value, steps: impl Iterator<Item = (&'s str, Option<&'s Value>, Option<&'s Value>)>) -> Value {
+    let mut made: Vec<&str> = Vec::new();
+    let mut all = Vec::new();
+    for (path, from, to) in steps {
+        let parent = ["/metadata/annotations", "/data"].into_iter().find(|parent| path.starts_with(parent));
+        if let Some(parent) = parent.filter(|parent| object.pointer(parent).is_none() && !made.contains(parent)) {
+            made.push(parent);
+            all.extend(operations(parent, None, Some(&json!({}))));
+        }
+        all.extend(operations(path, from, to));
+    }
+    all.into()
 }
 
 /// Tests a field, then sets it or takes it away. The API server takes a test of null for one that it is not there.
-fn operations(path: &str, from: Option<&Value>, to: Option<&Value>) -> [Value; 2] {
+#[must_use]
+pub fn operations(path: &str, from: Option<&Value>, to: Option<&Value>) -> [Value; 2] {
     let test = json!({"op": "test", "path": path, "value": from});
     let operation = match (from, to) {
         (_, None) => json!({"op": "remove", "path": path}),
@@ -164,6 +189,23 @@ fn operations(path: &str, from: Option<&Value>, to: Option<&Value>) -> [Value; 2
 /// A path as people write it: `data.MAINTENANCE_MODE`.
 fn field(path: &str) -> String {
     path.trim_start_matches('/').replace('/', ".").replace("~1", "/").replace("~0", "~")
+}
+
+/// What differs between a field and what it was, down to the fields below it: `spec.rules.0.host is "b", and was "a"`.
+#[must_use]
+pub fn differences(path: &str, now: Option<&Value>, was: Option<&Value>) -> Vec<String> {
+    let below = |name: &str| format!("{path}/{}", name.replace('~', "~0").replace('/', "~1"));
+    match (now, was) {
+        (now, was) if now == was => Vec::new(),
+        (Some(Value::Object(now)), Some(Value::Object(was))) => {
+            let names: BTreeSet<&String> = now.keys().chain(was.keys()).collect();
+            names.into_iter().flat_map(|name| differences(&below(name), now.get(name), was.get(name))).collect()
+        }
+        (Some(Value::Array(now)), Some(Value::Array(was))) => (0..now.len().max(was.len()))
+            .flat_map(|index| differences(&below(&index.to_string()), now.get(index), was.get(index)))
+            .collect(),
+        (now, was) => vec![format!("{} is {}, and was {}", field(path), shown(now), shown(was))],
+    }
 }
 
 fn shown(value: Option<&Value>) -> String {
@@ -191,10 +233,10 @@ mod tests {
         assert_eq!(
             change().patch(),
             json!([
-                {"op": "test", "path": "/metadata/annotations", "value": null},
-                {"op": "add", "path": "/metadata/annotations", "value": {}},
                 {"op": "test", "path": "/data/MAINTENANCE_MODE", "value": "false"},
                 {"op": "replace", "path": "/data/MAINTENANCE_MODE", "value": "true"},
+                {"op": "test", "path": "/metadata/annotations", "value": null},
+                {"op": "add", "path": "/metadata/annotations", "value": {}},
                 {"op": "test", "path": "/metadata/annotations/maintenance-mode.github.io~1by", "value": null},
                 {"op": "add", "path": "/metadata/annotations/maintenance-mode.github.io~1by", "value": "ann"},
             ])
@@ -202,14 +244,51 @@ mod tests {
     }
 
     #[test]
-    fn the_way_back_is_the_same_in_reverse() {
-        let restored = read_restore(&change().inverse().to_string());
-        let mode = Restored {
-            path: "/data/MAINTENANCE_MODE".into(),
-            written: Some("true".into()),
-            original: Some("false".into()),
-        };
-        assert_eq!(restored, [mode]);
+    fn after_it_the_object_is_as_it_makes_it_and_the_way_back_leads_to_before() {
+        let after = change().after();
+        assert!(change().is_made(&after));
+        assert_eq!(after["metadata"]["annotations"], json!({"maintenance-mode.github.io/by": "ann"}));
+        let mut back = Change::of(Name::of("configmap", &after), &after);
+        back.set("/data/MAINTENANCE_MODE".into(), Some("false".into()));
+        back.annotate("by", None);
+        assert_eq!(back.after(), configmap());
+    }
+
+    #[test]
+    fn the_way_back_makes_the_annotations_anew_where_none_was_left() {
+        let mut before = configmap();
+        before["metadata"]["annotations"] = json!({"maintenance-mode.github.io/by": "ann"});
+        let mut change = Change::of(Name::of("configmap", &before), &before);
+        change.annotate("by", None);
+        assert_eq!(change.after(), configmap());
+        assert_eq!(change.inverse()[1], json!({"op": "add", "path": "/metadata/annotations", "value": {}}));
+    }
+
+    #[test]
+    fn fields_are_told_however_deep_they_are() {
+        let mut change = Change::of(Name::of("route", &configmap()), &configmap());
+        change.set("/spec/tls/termination".into(), Some("edge".into()));
+        change.annotate("by", Some("ann"));
+        assert_eq!(change.fields().collect::<Vec<_>>(), [["spec", "tls", "termination"]]);
+    }
+
+    #[test]
+    fn only_what_it_changes_is_printed() {
+        let route = json!({"metadata": {"name": "r"}, "spec": {"tls": {"key": "secret", "termination": "reencrypt"}}});
+        let mut change = Change::of(Name::of("route", &route), &route);
+        change.set("/spec/tls/termination".into(), Some("edge".into()));
+        let printed = format!("{change:?} {change:#?}");
+        assert!(printed.contains("termination") && !printed.contains("secret"), "{printed}");
+    }
+
+    #[test]
+    fn a_difference_is_told_by_the_fields_below() {
+        let was = json!([{"host": "a", "http": {"paths": [1]}}]);
+        let now = json!([{"host": "b", "http": {"paths": [1]}}, {"host": "c"}]);
+        assert_eq!(
+            differences("/spec/rules", Some(&now), Some(&was)),
+            [r#"spec.rules.0.host is "b", and was "a""#, r#"spec.rules.1 is {"host":"c"}, and was unset"#]
+        );
     }
 
     #[test]

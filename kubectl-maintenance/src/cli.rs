@@ -7,10 +7,17 @@ use hyper::Uri;
 use hyper::http::uri::Authority;
 use jiff::{SignedDuration, Timestamp};
 
+use crate::entry::{annotation_key, bypass_header, keep_path};
+use crate::kubectl::{SECRET, quoted, without_secret};
+use crate::target::Target;
+
 /// The exit status of misuse.
 pub const MISUSE: u8 = 64;
 
-/// Puts a release of the chart maintenance-mode into maintenance and back, and returns when that is in force.
+/// Puts an application into maintenance and back, and returns when that is in force.
+///
+/// What is switched is a TARGET: a release of the chart maintenance-mode by its name, or an entry that was not prepared for
+/// it, whose users a standby release in its namespace gives the page: ingress/NAME, route/NAME (OpenShift), httproute/NAME.
 ///
 /// It uses the kubectl on PATH, else oc; the environment variable KUBECTL names another. kubectl's global flags, such as
 /// --context and --as, are passed on to it.
@@ -31,27 +38,27 @@ pub struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum What {
-    /// Tells the mode of each release, since when and why, and whether all agrees; changes nothing
+    /// Tells the mode of each release and each switched entry, since when and why, and whether all agrees; changes nothing
     Status(Status),
-    /// Puts releases into maintenance: their users get the page
+    /// Puts releases and entries into maintenance: their users get the page
     On(On),
-    /// Ends the maintenance of releases: their users get the application
+    /// Ends the maintenance of releases and entries: their users get the application
     Off(Off),
 }
 
 /// Arguments of `status`.
 #[derive(Args, Debug)]
 pub struct Status {
-    /// The releases; default: all
-    #[arg(value_name = "RELEASE")]
-    pub releases: Vec<String>,
+    /// Releases, ingress/NAME, route/NAME, httproute/NAME; default: all releases, and all entries that are switched
+    #[arg(value_name = "TARGET")]
+    pub targets: Vec<Target>,
     /// Where to look.
     #[command(flatten)]
     pub place: Place,
     /// Every namespace
     #[arg(short = 'A', long, conflicts_with = "namespace")]
     pub all_namespaces: bool,
-    /// Releases with these labels alone
+    /// Releases and entries with these labels alone
     #[arg(short = 'l', long, value_name = "SELECTOR")]
     pub selector: Option<String>,
     /// Which URLs to ask.
@@ -86,6 +93,30 @@ pub struct On {
     /// Go on where it would be refused: Argo CD or Flux takes the change back, or no page pod is Ready
     #[arg(long)]
     pub force: bool,
+    /// Refuse while another entry still leads to the application, but those with the label maintenance-mode.github.io/exclude
+    #[arg(long)]
+    pub strict: bool,
+    /// What is for entries alone.
+    #[command(flatten)]
+    pub entry: EntryFlags,
+}
+
+/// What `on` takes for entries alone.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "For entries")]
+pub struct EntryFlags {
+    /// The standby release whose page users get; default: the only one in the namespace
+    #[arg(long, value_name = "RELEASE")]
+    pub page: Option<String>,
+    /// A path that stays with the application, such as the callback of a payment (ingress, httproute)
+    #[arg(long = "keep-path", value_name = "PATH", value_parser = keep_path)]
+    pub keep_paths: Vec<String>,
+    /// Requests with this header get the application, for testers; whoever knows it may send it (httproute)
+    #[arg(long = "bypass-header", value_name = "NAME=VALUE", value_parser = bypass_header)]
+    pub bypass: Option<(String, String)>,
+    /// An annotation to take away while users get the page, and to give back
+    #[arg(long = "drop-annotation", value_name = "KEY", value_parser = annotation_key)]
+    pub drop_annotations: Vec<String>,
 }
 
 /// Arguments of `off`.
@@ -97,7 +128,8 @@ pub struct Off {
     /// Ask this URL of the application first, for --host where that is given, and go on only where it answers below 500
     #[arg(long, value_name = "URL", value_parser = url, group = "asked")]
     pub check: Option<String>,
-    /// Go on where it would be refused: Argo CD or Flux takes the change back, or the application has no ready pod or does not answer
+    /// Go on where it would be refused: Argo CD or Flux takes the change back, the application has no ready pod or does not
+    /// answer, or somebody has changed an entry meanwhile, which is then restored all the same
     #[arg(long)]
     pub force: bool,
 }
@@ -105,9 +137,15 @@ pub struct Off {
 /// What `on` and `off` share.
 #[derive(Args, Debug)]
 pub struct Switch {
-    /// The releases; default: the only one in the namespace
-    #[arg(value_name = "RELEASE")]
-    pub releases: Vec<String>,
+    /// Releases, ingress/NAME, route/NAME, httproute/NAME; default: the only release in the namespace
+    #[arg(value_name = "TARGET")]
+    pub targets: Vec<Target>,
+    /// All releases and entries of the namespace, after a look at the list
+    #[arg(long, conflicts_with = "targets")]
+    pub all: bool,
+    /// Do not ask before --all
+    #[arg(short = 'y', long)]
+    pub yes: bool,
     /// Where to look.
     #[command(flatten)]
     pub place: Place,
@@ -238,6 +276,20 @@ impl FromArgMatches for PassedOn {
         }
         Ok(())
     }
+}
+
+// === the command line as it was typed ===
+
+/// A command line as a person would type it again, without what is secret.
+#[must_use]
+pub fn as_typed(arguments: impl IntoIterator<Item = String>) -> String {
+    let mut typed = vec!["kubectl".to_owned(), "maintenance".to_owned()];
+    let mut secret = false;
+    for argument in arguments {
+        typed.push(if secret { "…".to_owned() } else { quoted(&without_secret(&argument)) });
+        secret = !secret && SECRET.contains(&argument.as_str());
+    }
+    typed.join(" ")
 }
 
 // === values ===

@@ -1,4 +1,4 @@
-//! What is around a release in its namespace: the Services, and the entries that may lead to it.
+//! What is around in a namespace: the Services, the entries, and where each of them leads.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,8 +6,9 @@ use anyhow::Result;
 use serde_json::Value;
 
 use crate::doors::find::find;
+use crate::entry::{self, EntryKind};
 use crate::kubectl::Kubectl;
-use crate::object::{list, map, name, selects, text};
+use crate::object::{self, Name, PREFIX, annotation, label, map, name, query, selects, text};
 use crate::pods::list_pods;
 use crate::read::{self, Listed};
 use crate::release::Release;
@@ -41,6 +42,41 @@ pub struct Other {
     pub excluded: bool,
 }
 
+/// The name of an entry; nothing where it is something else, such as a Gateway.
+#[must_use]
+pub fn name_of(entry: &Value) -> Option<Name> {
+    Some(Name::of(EntryKind::of(entry)?.kind(), entry))
+}
+
+/// Whether people have taken it out of every switch.
+#[must_use]
+pub fn is_excluded(entry: &Value) -> bool {
+    label(entry, &format!("{PREFIX}exclude")) == "true"
+}
+
+/// Whether it is a part of a release of the chart.
+#[must_use]
+pub fn is_the_charts(entry: &Value) -> bool {
+    label(entry, "helm.sh/chart").starts_with("maintenance-mode-")
+}
+
+/// Whether it has been switched, and not given back.
+#[must_use]
+pub fn is_switched(entry: &Value) -> bool {
+    annotation(entry, "restore").is_some() || annotation(entry, "restore-meta").is_some()
+}
+
+/// The entries of a namespace or of all, with the labels that are wanted. A kind that may not be listed has none.
+///
+/// # Errors
+/// Where the API server cannot be asked.
+pub fn list(kubectl: &dyn Kubectl, namespace: Option<&str>, selector: &str) -> Result<Vec<Value>> {
+    let paths = KINDS.map(|(api, kinds)| read::path(api, namespace, kinds, selector));
+    let lists = read::lists(kubectl, &paths)?.into_iter();
+    let items = lists.filter_map(|listed| if let Listed::Items(items) = listed { Some(items) } else { None });
+    Ok(items.flatten().collect())
+}
+
 // === impl Entries ===
 
 impl Entries {
@@ -49,9 +85,9 @@ impl Entries {
     /// # Errors
     /// Where the API server cannot be asked.
     pub fn read(kubectl: &dyn Kubectl, namespace: &str) -> Result<Self> {
-        let path = |(api, kinds): (&str, &str)| read::path(api, Some(namespace), kinds, "");
-        let mut paths = vec![path(("v1", "services"))];
-        paths.extend(KINDS.map(path));
+        let path = |api: &str, kinds: &str| read::path(api, Some(namespace), kinds, "");
+        let mut paths = vec![path("v1", "services")];
+        paths.extend(KINDS.map(|(api, kinds)| path(api, kinds)));
         let mut lists = read::lists(kubectl, &paths)?.into_iter();
         let mut entries = Self::default();
         match lists.next() {
@@ -76,7 +112,7 @@ impl Entries {
     /// Reads the Gateways of the namespaces that `HTTPRoutes` name; where that is not allowed, plain HTTP is asked.
     fn read_gateways(&mut self, kubectl: &dyn Kubectl, namespace: &str) -> Result<()> {
         let routes = self.all.iter().filter(|entry| text(entry, "/kind") == "HTTPRoute");
-        let parents = routes.flat_map(|route| list(route, "/spec/parentRefs"));
+        let parents = routes.flat_map(|route| object::list(route, "/spec/parentRefs"));
         let namespaces: BTreeSet<&str> =
             parents.map(|parent| parent.pointer("/namespace").and_then(Value::as_str).unwrap_or(namespace)).collect();
         let path = |namespace| read::path("gateway.networking.k8s.io/v1", Some(namespace), "gateways", "");
@@ -88,28 +124,65 @@ impl Entries {
         Ok(())
     }
 
-    /// The entries that lead to the application of a release past its front Services, in maintenance too: by any Service
-    /// whose pods are the application's.
+    /// The entries, without the Gateways.
+    pub fn named(&self) -> impl Iterator<Item = (Name, &Value)> {
+        self.all.iter().filter_map(|entry| Some((name_of(entry)?, entry)))
+    }
+
+    /// The Gateways.
+    pub fn gateways(&self) -> impl Iterator<Item = &Value> {
+        self.all.iter().filter(|entry| text(entry, "/kind") == "Gateway")
+    }
+
+    /// The entries that are switched to the page of a release.
+    pub fn led_to<'e>(&'e self, release: &'e str) -> impl Iterator<Item = (Name, &'e Value)> {
+        self.named().filter(move |(_, entry)| entry::page_of(entry).is_some_and(|page| page.release == release))
+    }
+
+    /// Whether an entry names a Service now.
+    #[must_use]
+    pub fn names(&self, service: &str) -> bool {
+        self.named().any(|(_, entry)| entry::services(entry).contains(service))
+    }
+
+    /// The entries that lead to the application of a release past its front Services, in maintenance too.
     ///
     /// # Errors
     /// Where the pods cannot be listed.
     pub fn others(&self, kubectl: &dyn Kubectl, release: &Release) -> Result<Vec<Other>> {
+        let selectors = release.fronts.iter().map(|front| front.normal.clone());
+        let fronts = release.fronts.iter().map(|front| front.name().name).collect();
+        self.leading_to(kubectl, &release.namespace, &selectors.collect::<Vec<_>>(), &fronts)
+    }
+
+    /// The entries that lead to an application whose pods these selectors find, by any Service that finds them too, but not
+    /// by the `fronts`. One that is switched does not lead there.
+    ///
+    /// # Errors
+    /// Where the pods cannot be listed.
+    pub fn leading_to(
+        &self,
+        kubectl: &dyn Kubectl,
+        namespace: &str,
+        selectors: &[BTreeMap<String, String>],
+        fronts: &BTreeSet<String>,
+    ) -> Result<Vec<Other>> {
         let mut labels: Vec<BTreeMap<String, String>> = Vec::new();
-        for front in &release.fronts {
+        for selector in selectors {
             // Where the application has no pod, its selector stands for one.
-            labels.push(front.normal.clone());
-            let pods = list_pods(kubectl, &release.namespace, &crate::object::query(&front.normal))?;
+            labels.push(selector.clone());
+            let pods = list_pods(kubectl, namespace, &query(selector))?;
             labels.extend(pods.into_iter().map(|pod| pod.labels));
         }
-        let switched = |service: &Value| release.fronts.iter().any(|front| name(&front.service) == name(service));
         let leads = |service: &&Value| {
             let selector = map(service, "/spec/selector");
-            !switched(service) && labels.iter().any(|labels| selects(&selector, labels))
+            !fronts.contains(name(service)) && labels.iter().any(|labels| selects(&selector, labels))
         };
         let services: BTreeSet<String> =
             self.services.iter().filter(leads).map(|service| name(service).to_owned()).collect();
+        let unswitched: Vec<Value> = self.all.iter().filter(|entry| entry::page_of(entry).is_none()).cloned().collect();
         let mut others: Vec<Other> = Vec::new();
-        for door in find(&self.all, &services) {
+        for door in find(&unswitched, &services) {
             let other = Other { entry: door.entry, excluded: door.excluded };
             if !others.contains(&other) {
                 others.push(other);
@@ -182,6 +255,7 @@ mod tests {
             config: Value::Null,
             fronts: vec![front],
             unknown: Vec::new(),
+            led_here: Vec::new(),
         }
     }
 

@@ -13,6 +13,9 @@ use anyhow::{Context as _, Result};
 use crate::output::Output;
 use crate::proxy::Proxy;
 
+/// The flags whose values are secret.
+pub(crate) const SECRET: [&str; 2] = ["--token", "--password"];
+
 /// What a command printed, and whether it was content.
 #[derive(Clone, Debug, Default)]
 pub struct Ran {
@@ -157,10 +160,7 @@ impl Kubectl for Processes {
 
     fn as_typed(&self, arguments: &[&str]) -> String {
         let client = self.client.file_stem().unwrap_or_default().to_string_lossy();
-        let passed_on = self.passed_on.iter().map(|flag| match flag.split_once('=') {
-            Some((name @ ("--token" | "--password"), _)) => format!("{name}=…"),
-            _ => flag.clone(),
-        });
+        let passed_on = self.passed_on.iter().map(|flag| without_secret(flag));
         let words = [client.into_owned()].into_iter().chain(arguments.iter().map(|&word| word.to_owned()));
         words.chain(passed_on).map(|word| quoted(&word)).collect::<Vec<_>>().join(" ")
     }
@@ -188,8 +188,16 @@ fn apart(command: &mut Command) {
     std::os::windows::process::CommandExt::creation_flags(command, CREATE_NEW_PROCESS_GROUP);
 }
 
+/// A flag without its value, where that is secret.
+pub(crate) fn without_secret(flag: &str) -> String {
+    match flag.split_once('=') {
+        Some((name, _)) if SECRET.contains(&name) => format!("{name}=…"),
+        _ => flag.to_owned(),
+    }
+}
+
 /// A word as a POSIX shell takes it.
-fn quoted(word: &str) -> String {
+pub(crate) fn quoted(word: &str) -> String {
     let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_=./:,@%+…".contains(letter);
     if !word.is_empty() && word.chars().all(plain) {
         word.to_owned()

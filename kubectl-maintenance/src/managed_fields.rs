@@ -97,7 +97,11 @@ fn difference(one: &Value, other: &Value) -> Value {
     let (Some(one), Some(other)) = (one.as_object(), other.as_object()) else { return one.clone() };
     let mut left = Map::new();
     for (name, fields) in one {
-        let inner = other.get(name).map_or_else(|| fields.clone(), |theirs| difference(fields, theirs));
+        let inner = match other.get(name) {
+            None => fields.clone(),
+            Some(theirs) if theirs == &json!({}) => continue,
+            Some(theirs) => difference(fields, theirs),
+        };
         if inner != json!({}) || !other.contains_key(name) {
             left.insert(name.clone(), inner);
         }
@@ -110,11 +114,17 @@ fn intersection(one: &Value, other: &Value) -> Value {
     let (Some(one), Some(other)) = (one.as_object(), other.as_object()) else { return json!({}) };
     let mut both = Map::new();
     for (name, fields) in one {
-        let Some(theirs) = other.get(name) else { continue };
-        let inner = intersection(fields, theirs);
-        let leaf = fields == &json!({}) || theirs == &json!({});
-        if leaf || inner != json!({}) {
-            both.insert(name.clone(), inner);
+        match other.get(name) {
+            None => {}
+            Some(theirs) if fields == &json!({}) || theirs == &json!({}) => {
+                both.insert(name.clone(), fields.clone());
+            }
+            Some(theirs) => {
+                let inner = intersection(fields, theirs);
+                if inner != json!({}) {
+                    both.insert(name.clone(), inner);
+                }
+            }
         }
     }
     both.into()
@@ -182,6 +192,16 @@ mod tests {
                 entry(MANAGER, &json!({"f:data": {"f:MODE": {}}})),
             ])
         );
+    }
+
+    #[test]
+    fn a_field_stays_ours_with_all_fields_below_it() {
+        let to = json!({"f:kind": {}, "f:name": {}});
+        let now = json!([entry(MANAGER, &json!({"f:spec": {"f:host": {}, "f:to": to}}))]);
+        let stay = json!({"f:spec": {"f:to": {}}});
+        assert_eq!(given_back(&now, &json!([]), &stay), json!([entry(MANAGER, &json!({"f:spec": {"f:to": to}}))]));
+        let before = json!([entry("helm", &json!({"f:spec": {"f:host": {}, "f:to": to}}))]);
+        assert_eq!(given_back(&now, &before, &stay)[0], entry("helm", &json!({"f:spec": {"f:host": {}}})));
     }
 
     #[test]

@@ -1,24 +1,24 @@
 //! `kubectl maintenance off`.
 
 use anyhow::Result;
-use jiff::Timestamp;
 
+use crate::choose::choose;
 use crate::cli::Off;
 use crate::doors::ask::{Expect, Question, Verdict, ask_once};
-use crate::object::query;
-use crate::pods::{Wanted, list_pods};
-use crate::release::{Kind, Mode, Release};
+use crate::plan;
+use crate::receipt::Receipt;
+use crate::release::Mode;
 use crate::session::Session;
-use crate::switch::{Plan, carry_out, choose, refuse};
-use crate::{config, service, who};
+use crate::switch::{carry_out, refuse};
+use crate::who;
 
-/// Ends the maintenance of releases. Whether that is in force.
+/// Ends the maintenance of releases and entries. Whether that is in force.
 ///
 /// # Errors
 /// Where it is refused, or failed.
-pub fn run(session: &Session<'_>, off: &Off, now: Timestamp) -> Result<bool> {
-    let releases = choose(session, &off.switch)?;
-    let by = who::user(session.kubectl)?;
+pub fn run(session: &Session<'_>, off: &Off, receipt: &mut Receipt) -> Result<bool> {
+    let chosen = choose(session, &off.switch, Mode::Normal, receipt)?;
+    receipt.by = Some(who::user(session.kubectl)?);
     let force = off.force;
     if let Some(url) = &off.check {
         let question = Question { url, host: off.switch.doors.host.as_deref(), expect: Expect::NoError, named: true };
@@ -30,52 +30,11 @@ pub fn run(session: &Session<'_>, off: &Off, now: Timestamp) -> Result<bool> {
         }
     }
     let mut plans = Vec::new();
-    for release in releases {
-        let pods = release.pods(session.kubectl)?;
-        let ((changes, notes), there) = match release.kind {
-            Kind::Config => {
-                let (change, notes) = config::off(&release);
-                ((vec![change], notes), true)
-            }
-            Kind::Service => (service::off(&release), check_application(session, force, &release)?),
-        };
-        let mut plan = Plan::new(session, force, release, Mode::Normal, changes, &pods)?;
-        if plan.release.mode() == Some(Mode::Normal) {
-            plan.notes.push(plan.release.already());
-        }
-        plan.notes.extend(notes);
-        let open = plan.open_connections();
-        plan.notes.extend(open);
-        plan.empty = !there;
-        plan.pods =
-            (plan.release.kind == Kind::Config).then(|| Wanted { mode: Some(Mode::Normal), ..Wanted::default() });
-        plans.push(plan);
+    for release in &chosen.releases {
+        plans.push(plan::release::off(session, force, release, &chosen.around)?);
     }
-    carry_out(session, &off.switch, Mode::Normal, &by, now, &plans)
-}
-
-/// Before users are let in again: whether there is something to let them in to, behind each front Service.
-fn check_application(session: &Session<'_>, force: bool, release: &Release) -> Result<bool> {
-    let mut there = true;
-    for front in release.fronts.iter().filter(|front| front.mode() != Ok(Mode::Normal)) {
-        let selector = query(&front.normal);
-        let pods = list_pods(session.kubectl, &release.namespace, &selector)?;
-        let ready = pods.iter().filter(|pod| pod.ready).count();
-        if ready == 0 {
-            there = false;
-            refuse(
-                session,
-                force,
-                &format!(
-                    "the application behind {} has no ready pod ({selector}): users would get no answer",
-                    front.name()
-                ),
-            )?;
-        } else {
-            session
-                .output
-                .progress(&release.name, &format!("the application behind {} has {ready} ready pods", front.name()));
-        }
-    }
-    Ok(there)
+    plans.extend(plan::entry::off(session, force, &chosen)?);
+    // Who gets a page first, then what it says.
+    plans.extend(plan::entry::pages_off(session, force, &chosen)?);
+    carry_out(session, &off.switch, Mode::Normal, &plans, receipt)
 }

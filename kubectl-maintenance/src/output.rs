@@ -27,6 +27,8 @@ struct Messages {
     last: String,
     /// The reads that have been told.
     polled: BTreeSet<String>,
+    /// The notes.
+    notes: Vec<String>,
 }
 
 /// What is well.
@@ -56,7 +58,13 @@ impl Output {
         results: Box<dyn Write + Send>,
         messages: Box<dyn Write + Send>,
     ) -> Self {
-        let messages = Mutex::new(Messages { to: messages, open: false, last: String::new(), polled: BTreeSet::new() });
+        let messages = Mutex::new(Messages {
+            to: messages,
+            open: false,
+            last: String::new(),
+            polled: BTreeSet::new(),
+            notes: Vec::new(),
+        });
         Self { quiet, verbose, live, results: Mutex::new(results), messages }
     }
 
@@ -109,7 +117,14 @@ impl Output {
 
     /// What people should know, `--quiet` or not.
     pub fn note(&self, note: &str) {
+        self.messages().notes.push(note.to_owned());
         self.say(&format!("{NOTE}note:{NOTE:#} {}", plain(note)));
+    }
+
+    /// All notes until now.
+    #[must_use]
+    pub fn notes(&self) -> Vec<String> {
+        self.messages().notes.clone()
     }
 
     /// Why a command failed.

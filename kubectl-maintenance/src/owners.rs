@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::managed_fields::{holders, only_ours};
-use crate::object::{annotation, label, list, pointer, text};
+use crate::object::{Name, annotation, label, list, pointer, text};
 use crate::release::Mode;
 
 /// Who owns an object.
@@ -131,6 +131,34 @@ impl Owner {
             )),
             Self::Helm(_) => None,
         }
+    }
+
+    /// What to do instead of switching an entry that it applies.
+    #[must_use]
+    pub fn instead_of_an_entry(&self) -> Option<String> {
+        let git = "commit the change in Git as examples/entry-in-git does, or let the entry name a front Service";
+        match self {
+            Self::ArgoCd(_) => Some(format!("self-heal takes this change back: {git}")),
+            Self::Flux(object) => Some(format!(
+                "the next reconciliation takes this change back: {git}, or first run: flux suspend {object}"
+            )),
+            Self::Helm(_) => None,
+        }
+    }
+
+    /// What the next `helm upgrade` does to an entry that is switched. Helm 3 compares what it renders now with what it has
+    /// rendered before; only of built-in kinds it looks at what is there, too.
+    #[must_use]
+    pub fn next_upgrade_of_an_entry(&self, entry: &Name, applies: bool) -> Option<String> {
+        let Self::Helm(release) = self else { return None };
+        let does = match (applies, entry.kind) {
+            (true, _) => format!("(by Helm 4) fails with a conflict at {entry}, half applied"),
+            (false, "ingress") => format!("(by Helm 3) opens {entry} to users at once and without a word"),
+            (false, _) => format!("(by Helm 3) leaves {entry} on the page"),
+        };
+        Some(format!(
+            "the next helm upgrade of {release} {does}: run kubectl maintenance off {entry} before it, or use a front Service"
+        ))
     }
 
     /// What the next `helm upgrade` does to the mode that is changed by hand.

@@ -6,7 +6,7 @@ use serde_json::{Deserializer, Value, json};
 
 use crate::change::Change;
 use crate::object::{list, text};
-use crate::release::{Kind, Release};
+use crate::plan::Plan;
 use crate::session::Session;
 use crate::undo::{patch, read, refused};
 
@@ -23,23 +23,36 @@ pub struct Right {
 /// Sends each patch without its effect.
 ///
 /// # Errors
-/// Where one would be refused.
+/// Where one would be refused, or something else would be stored than what is wanted: there would be no exact way back.
 pub fn patches(session: &Session<'_>, changes: &[&Change]) -> Result<()> {
     for change in changes {
         let ran = patch(session, &change.object, &change.patch(), true)?;
         if !ran.ok {
             bail!("{}. Nothing has changed", refused(change, &ran, read(session, &change.object).ok().as_ref()));
         }
+        let stored = serde_json::from_str(&ran.stdout)?;
+        let others = change.misses(&stored);
+        if !others.is_empty() {
+            let name = &change.object;
+            bail!(
+                "the cluster changes what is written to {name} in namespace {} ({}), so it could not be given back exactly: is there a mutating webhook? Nothing has changed",
+                name.namespace,
+                others.join("; ")
+            );
+        }
     }
     Ok(())
 }
 
-/// Asks whether waiting for these releases is allowed; of each whether its pods are to be asked.
+/// Asks whether waiting for these plans is allowed.
 ///
 /// # Errors
 /// Where it is not: one would have to leave in the middle.
-pub fn rights(session: &Session<'_>, releases: &[(&Release, bool)]) -> Result<()> {
-    let wanted: Vec<Right> = releases.iter().flat_map(|(release, pods)| needed(release, *pods)).collect();
+pub fn rights(session: &Session<'_>, plans: &[Plan]) -> Result<()> {
+    let wanted: Vec<Right> = plans.iter().flat_map(needed).collect();
+    if wanted.is_empty() {
+        return Ok(());
+    }
     let named = wanted.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     session.output.command(&format!("# SelfSubjectAccessReview for each of: {named}"));
     let reviews: Vec<Value> = wanted.iter().map(Right::review).collect();
@@ -72,20 +85,23 @@ pub fn rights(session: &Session<'_>, releases: &[(&Release, bool)]) -> Result<()
     Ok(())
 }
 
-/// What waiting for a release takes.
-fn needed(release: &Release, pods: bool) -> Vec<Right> {
+/// What waiting for a plan takes. Of an entry the dry run has shown it: whoever may patch it may get it.
+fn needed(plan: &Plan) -> Vec<Right> {
+    if plan.release().is_none() {
+        return Vec::new();
+    }
     let right = |verb, group, resource, subresource| Right {
-        namespace: release.namespace.clone(),
+        namespace: plan.namespace().to_owned(),
         verb,
         group,
         resource,
         subresource,
     };
     let mut rights = vec![right("list", "", "pods", "")];
-    if pods {
+    if plan.pods.is_some() {
         rights.extend([right("get", "", "pods", "proxy"), right("patch", "", "pods", "")]);
     }
-    if release.kind == Kind::Service {
+    if plan.behind_fronts().is_some() {
         rights.push(right("list", "discovery.k8s.io", "endpointslices", ""));
     }
     rights

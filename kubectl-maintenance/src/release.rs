@@ -11,8 +11,10 @@ use crate::object::{self, Name, PREFIX, annotation, label, map, name, namespace,
 use crate::pods::{Pod, list_pods};
 use crate::read::{self, Listed};
 
-const INSTANCE: &str = "app.kubernetes.io/instance";
-const COMPONENT: &str = "app.kubernetes.io/component";
+/// The label of a release.
+pub const INSTANCE: &str = "app.kubernetes.io/instance";
+/// The label of a part of a release.
+pub const COMPONENT: &str = "app.kubernetes.io/component";
 
 /// What users get.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -47,6 +49,8 @@ pub struct Release {
     pub fronts: Vec<Front>,
     /// Those that cannot be switched, as they do not say what their selectors are.
     pub unknown: Vec<Name>,
+    /// The entries that are switched to its page, where they have been looked at.
+    pub led_here: Vec<Name>,
 }
 
 /// A front Service, with the selectors of both modes.
@@ -154,6 +158,7 @@ impl Release {
             config,
             fronts: Vec::new(),
             unknown: Vec::new(),
+            led_here: Vec::new(),
         }
     }
 
@@ -230,12 +235,27 @@ impl Release {
         }
     }
 
-    /// The mode of all that is switched; nothing where it does not agree.
+    /// The mode of all that is switched; nothing where it does not agree. Without a front Service it is normal.
     #[must_use]
     pub fn mode(&self) -> Option<Mode> {
+        if self.is_page_alone() {
+            return Some(Mode::Normal);
+        }
         let mut modes = self.modes().into_iter().map(|(_, mode)| mode.ok());
         let first = modes.next()??;
         modes.all(|mode| mode == Some(first)).then_some(first)
+    }
+
+    /// Whether it has no switch of its own, but a page to which entries can lead.
+    #[must_use]
+    pub fn is_page_alone(&self) -> bool {
+        self.kind == Kind::Service && self.fronts.is_empty() && self.unknown.is_empty()
+    }
+
+    /// Whether users get its page: by its own switch, or by an entry.
+    #[must_use]
+    pub fn is_shown(&self) -> bool {
+        self.modes().iter().any(|(_, mode)| *mode != Ok(Mode::Normal)) || !self.led_here.is_empty()
     }
 
     /// The objects that are switched.

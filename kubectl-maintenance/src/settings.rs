@@ -1,13 +1,14 @@
 //! What the page says of this maintenance: `MAINTENANCE_UNTIL` and `MAINTENANCE_MESSAGE` in a release's ConfigMap, and
-//! how they are put back. The annotation `restore` is the way back as a JSON patch, so that kubectl alone can go it.
+//! how they are put back.
 
 use std::collections::BTreeMap;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::change::{Change, Restored, read_restore};
-use crate::object::{annotation, annotation_at, map, pointer};
-use crate::release::{Mode, Release};
+use crate::change::Change;
+use crate::object::{map, pointer};
+use crate::release::Release;
+use crate::restore::{self, Field};
 
 /// The planned end.
 pub const UNTIL: &str = "MAINTENANCE_UNTIL";
@@ -24,19 +25,15 @@ pub fn set(change: &mut Change, keys: &[(&str, &str)]) {
 }
 
 /// What an earlier `on` has set beside the mode, and is still as it was set.
-fn set_earlier(object: &Value) -> Vec<Restored> {
-    let fields = annotation(object, "restore").map(read_restore).unwrap_or_default();
-    let there = |field: &Restored| {
-        let now = object.pointer(&field.path);
-        now == field.written.as_ref() && now != field.original.as_ref()
-    };
-    fields.into_iter().filter(|field| field.path != at(MODE) && there(field)).collect()
+fn set_earlier(object: &Value) -> Vec<Field> {
+    let there = |field: &Field| field.is_written(object) && !field.is_original(object);
+    restore::fields(object).into_iter().filter(|field| field.path != at(MODE) && there(field)).collect()
 }
 
-/// The keys that an earlier maintenance has left in a release that is in mode normal: somebody else has ended it.
+/// The keys that an earlier maintenance has left in a release whose page nobody gets: somebody else has ended it.
 #[must_use]
 pub fn leftovers(release: &Release) -> Vec<&'static str> {
-    let earlier = if release.mode() == Some(Mode::Normal) { set_earlier(&release.config) } else { Vec::new() };
+    let earlier = if release.is_shown() { Vec::new() } else { set_earlier(&release.config) };
     [UNTIL, MESSAGE].into_iter().filter(|key| earlier.iter().any(|field| field.path == at(key))).collect()
 }
 
@@ -52,11 +49,7 @@ pub fn drop_leftovers(change: &mut Change, keys: &[(&str, &str)]) {
 /// Keeps the way back to normal, where more than the mode is set, or was by an earlier `on` of the same maintenance; of one
 /// that is over (`anew`) only what was there before it counts.
 pub fn keep_way_back(change: &mut Change, keys: &[(&str, &str)], anew: bool) {
-    let mut earlier = if anew {
-        set_earlier(&change.before)
-    } else {
-        annotation(&change.before, "restore").map(read_restore).unwrap_or_default()
-    };
+    let mut earlier = if anew { set_earlier(&change.before) } else { restore::fields(&change.before) };
     if anew {
         earlier.retain(|field| keys.iter().any(|(key, _)| field.path == at(key)));
     }
@@ -67,37 +60,27 @@ pub fn keep_way_back(change: &mut Change, keys: &[(&str, &str)], anew: bool) {
     if change.is_empty() || !more {
         return;
     }
-    // What was there before the first `on`, and what is there now.
-    let mut fields: BTreeMap<String, (Option<Value>, Option<Value>)> =
-        earlier.into_iter().map(|field| (field.path, (field.original, field.written))).collect();
+    let mut fields: BTreeMap<String, Field> = earlier.into_iter().map(|field| (field.path.clone(), field)).collect();
     for (key, value) in keys {
-        let now = change.before.pointer(&at(key)).cloned();
-        fields.entry(at(key)).or_insert((now, None)).1 = Some((*value).into());
+        let original = change.before.pointer(&at(key)).cloned();
+        let field = fields.entry(at(key)).or_insert(Field { path: at(key), written: None, original });
+        field.written = Some((*value).into());
     }
-    let mut operations = Vec::new();
-    for (path, (original, written)) in fields {
-        operations.push(json!({"op": "test", "path": path, "value": written}));
-        operations.push(match original {
-            // Whatever it was, the way back is to normal.
-            Some(_) if path == at(MODE) => json!({"op": "replace", "path": path, "value": "false"}),
-            Some(original) => json!({"op": "replace", "path": path, "value": original}),
-            None => json!({"op": "remove", "path": path}),
-        });
+    if let Some(Field { original: Some(mode), .. }) = fields.get_mut(&at(MODE)) {
+        // Whatever it was, the way back is to normal.
+        *mode = "false".into();
     }
-    for name in change.annotated().into_iter().chain(["restore".to_owned()]) {
-        operations.push(json!({"op": "remove", "path": annotation_at(&name)}));
-    }
-    change.annotate("restore", Some(&Value::from(operations).to_string()));
+    restore::keep(change, fields.into_values());
 }
 
 /// Puts back what `set` has set, but the mode. Returns a note for each that somebody has changed meanwhile: it stays.
 pub fn restore(change: &mut Change) -> Vec<String> {
     let mut notes = Vec::new();
-    for field in annotation(&change.before, "restore").map(read_restore).unwrap_or_default() {
+    for field in restore::fields(&change.before) {
         if field.path == at(MODE) {
             continue;
         }
-        if change.before.pointer(&field.path) == field.written.as_ref() {
+        if field.is_written(&change.before) {
             change.set(field.path, field.original);
         } else {
             let key = field.path.trim_start_matches("/data/");

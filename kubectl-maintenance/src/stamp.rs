@@ -1,11 +1,12 @@
 //! The annotations that `on` leaves on what it switches, and `off` takes away: `since`, `by`, `reason`, and
 //! `restore-meta`, the managedFields as they were.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::change::Change;
 use crate::managed_fields::{given_back, held_by_others, only_ours, ours};
 use crate::object::annotation;
+use crate::restore;
 
 /// Who switches, when, and why.
 #[derive(Clone, Debug)]
@@ -35,7 +36,7 @@ impl Stamp {
 
     /// Takes them away.
     pub fn clear(change: &mut Change) {
-        for name in ["since", "by", "reason", "restore", "restore-meta"] {
+        for name in restore::NAMES {
             change.annotate(name, None);
         }
     }
@@ -44,14 +45,26 @@ impl Stamp {
 /// Keeps the managedFields as they are before a change that changes something. In one maintenance the first ones count;
 /// after one that somebody else has ended, they are those of now, with what we still hold given back.
 pub fn keep_managed_fields(change: &mut Change, already: bool) {
+    keep_meta(change, already, Map::new());
+}
+
+/// The same, with what else is to be known until `off`.
+pub fn keep_meta(change: &mut Change, already: bool, mut more: Map<String, Value>) {
     let earlier = annotation(&change.before, "restore-meta").is_some();
-    if change.is_empty() || (earlier && already) {
+    if change.is_empty() {
         return;
     }
     if let Some(now) = change.before.pointer("/metadata/managedFields") {
         let kept = kept_managed_fields(change);
-        let fields = if earlier { given_back(now, &kept, &ours(&kept)) } else { now.clone() };
-        change.annotate("restore-meta", Some(&json!({"managedFields": fields}).to_string()));
+        let fields = match (earlier, already) {
+            (true, true) => kept,
+            (true, false) => given_back(now, &kept, &ours(&kept)),
+            (false, _) => now.clone(),
+        };
+        more.insert("managedFields".to_owned(), fields);
+    }
+    if !more.is_empty() {
+        change.annotate("restore-meta", Some(&Value::from(more).to_string()));
     }
 }
 
@@ -72,7 +85,11 @@ pub fn not_given_back(change: &Change) -> Value {
     let mut stay = json!({});
     for field in change.fields() {
         if held_by_others(now, &field) || only_ours(&kept, &field) {
-            stay[format!("f:{}", field[0])][format!("f:{}", field[1])] = json!({});
+            let mut place = &mut stay;
+            for name in field {
+                place = &mut place[format!("f:{name}")];
+            }
+            *place = json!({});
         }
     }
     stay

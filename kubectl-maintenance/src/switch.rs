@@ -1,91 +1,18 @@
-//! What `on` and `off` share: which releases, and then check, change, wait, and tell.
+//! What `on` and `off` share: check, change, wait, and tell.
 
 use std::thread;
-use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
-use jiff::Timestamp;
 
 use crate::change::Change;
-use crate::cli::{self, Format};
-use crate::doors::ask::{Expect, Question, Verdict, await_good};
-use crate::doors::find::{At, Door, find};
-use crate::entries::Entries;
-use crate::failure::{Interrupted, Misuse};
-use crate::kubectl::Kubectl;
-use crate::owners::{Writer, owner, renders, renders_now, renders_rest, renders_selector};
-use crate::pods::{Pod, Wanted};
-use crate::release::{self, Kind, Mode, Release};
-use crate::report::{Asked, Report, Switched};
+use crate::cli;
+use crate::failure::Interrupted;
+use crate::in_force::{self, await_in_force};
+use crate::plan::Plan;
+use crate::receipt::{Receipt, Switched};
+use crate::release::Mode;
 use crate::session::Session;
-use crate::wait::{self, Waited};
-use crate::{preflight, settings, stamp, undo, who};
-
-/// Where no front door can tell that proxies have followed the endpoints, they are given this time; they take a tenth.
-const PROXIES_FOLLOW: Duration = Duration::from_secs(1);
-
-/// What is to happen to one release.
-pub struct Plan {
-    /// The release.
-    pub release: Release,
-    /// Its changes, in order; those that change nothing are left out.
-    pub changes: Vec<Change>,
-    /// What its pods are waited for to say; nothing where they are not waited for.
-    pub pods: Option<Wanted>,
-    /// What its front doors should answer.
-    pub expect: Expect,
-    /// The application has no ready pod, and it is gone on all the same.
-    pub empty: bool,
-    /// What people should know.
-    pub notes: Vec<String>,
-    /// What is around it.
-    pub entries: Entries,
-    /// Its front doors.
-    pub doors: Vec<Door>,
-}
-
-/// The releases that are named, else the only one in the namespace.
-///
-/// # Errors
-/// Where one is not there, or none is named and there is not just one.
-pub fn choose(session: &Session<'_>, switch: &cli::Switch) -> Result<Vec<Release>> {
-    let namespace = match &switch.place.namespace {
-        Some(namespace) => namespace.clone(),
-        None => who::namespace(session.kubectl)?,
-    };
-    let there = release::find(session.kubectl, Some(&namespace), None)?;
-    let chosen = among(session.kubectl, there, &switch.releases, &namespace)?;
-    match chosen.iter().find_map(Release::obstacle) {
-        Some(why) => bail!("{why}. Nothing has changed"),
-        None => Ok(chosen),
-    }
-}
-
-fn among(kubectl: &dyn Kubectl, mut there: Vec<Release>, wanted: &[String], namespace: &str) -> Result<Vec<Release>> {
-    if wanted.is_empty() {
-        return match there.len() {
-            1 => Ok(there),
-            0 => match release::nothing(kubectl, Some(namespace), None)? {
-                Some(why) => bail!(why),
-                None => {
-                    Err(Misuse(format!("there is no release in namespace {namespace}: name another with --namespace"))
-                        .into())
-                }
-            },
-            _ => {
-                let names = there.iter().map(|release| release.name.as_str()).collect::<Vec<_>>().join(", ");
-                Err(Misuse(format!("there are several releases in namespace {namespace}, so name one: {names}")).into())
-            }
-        };
-    }
-    for name in wanted {
-        if !there.iter().any(|release| &release.name == name) {
-            bail!(release::absent(kubectl, Some(namespace), name, &there)?);
-        }
-    }
-    there.retain(|release| wanted.contains(&release.name));
-    Ok(there)
-}
+use crate::{preflight, stamp, undo};
 
 /// Ends the command for a reason that `--force` overrules.
 ///
@@ -99,135 +26,6 @@ pub fn refuse(session: &Session<'_>, force: bool, why: &str) -> Result<()> {
     Ok(())
 }
 
-impl Plan {
-    /// A plan for a release: with what is around it, and without changes that change nothing. Refuses what Argo CD or Flux
-    /// would take back, and says what Helm will do.
-    ///
-    /// # Errors
-    /// Where it is refused, or the cluster cannot be asked.
-    pub fn new(
-        session: &Session<'_>,
-        force: bool,
-        release: Release,
-        mode: Mode,
-        changes: Vec<Change>,
-        pods: &[Pod],
-    ) -> Result<Self> {
-        let entries = Entries::read(session.kubectl, &release.namespace)?;
-        let doors = find(&entries.all, &release.services(&entries.services, pods));
-        let withdrawn = pods.iter().any(|pod| pod.withdrawn);
-        let changes: Vec<Change> = changes.into_iter().filter(|change| !change.is_empty()).collect();
-        let mut plan = Self {
-            release,
-            changes,
-            pods: None,
-            expect: match mode {
-                Mode::Normal => Expect::Application,
-                Mode::Maintenance if withdrawn => Expect::WithoutPage,
-                Mode::Maintenance => Expect::Page,
-            },
-            empty: false,
-            notes: Vec::new(),
-            entries,
-            doors,
-        };
-        for (kinds, why) in &plan.entries.unseen {
-            plan.notes.push(format!("{kinds} may not be listed, so front doors may be missing: {why}"));
-        }
-        for change in &plan.changes {
-            refuse_what_is_taken_back(session, force, change, mode)?;
-        }
-        plan.notes.extend(next_upgrade(&plan.changes, mode));
-        Ok(plan)
-    }
-
-    /// What open connections do, where kube-proxy made them: for certain where a front Service has a port on the nodes, and
-    /// where no entry leads to it.
-    #[must_use]
-    pub fn open_connections(&self) -> Option<String> {
-        let unnamed = self.doors.is_empty();
-        let behind = self.release.fronts.iter().filter(|front| unnamed || front.on_nodes());
-        let behind: Vec<String> = behind.map(|front| front.name().to_string()).collect();
-        (!behind.is_empty() && !self.changes.is_empty()).then(|| {
-            format!(
-                "through a cluster IP, a node port or a load balancer before node ports ({}), connections that are open stay where they are until they end",
-                behind.join(", ")
-            )
-        })
-    }
-}
-
-/// A field that a change writes, and who renders it.
-struct Field {
-    name: String,
-    object: String,
-    /// Nobody, where it is not rendered.
-    writer: Option<Writer>,
-    /// Who renders the rest of its object.
-    rest: Option<Writer>,
-    /// A text of the page, and not the mode.
-    text: bool,
-    /// Whether its value is the renderer's, and not one that we or somebody else have set since.
-    theirs: bool,
-}
-
-fn fields(change: &Change) -> Vec<Field> {
-    let object = &change.before;
-    let field = |name: String, at: &[&str], writer| Field {
-        name,
-        object: change.object.to_string(),
-        writer,
-        rest: renders_rest(object),
-        text: [["data", settings::MESSAGE], ["data", settings::UNTIL]].iter().any(|text| text == at),
-        theirs: renders_now(object, at).is_some(),
-    };
-    let keys = settings::keys(change).into_iter();
-    let keys = keys.map(|key| field(format!("data.{key}"), &["data", key], renders(object, &["data", key])));
-    let selector = change
-        .changes("/spec/selector")
-        .then(|| field("spec.selector".to_owned(), &["spec", "selector"], Some(renders_selector(object))));
-    keys.chain(selector).collect()
-}
-
-/// Refuses a change of what Argo CD or Flux renders.
-fn refuse_what_is_taken_back(session: &Session<'_>, force: bool, change: &Change, mode: Mode) -> Result<()> {
-    let Some(owner) = owner(&change.before) else { return Ok(()) };
-    let rendered = fields(change).into_iter().find(|field| field.writer.is_some());
-    if let (Some(instead), Some(Field { name, .. })) = (owner.instead(mode), rendered) {
-        let why = format!("{} is written by {}, which renders {name}; {instead}", change.object, owner.describe());
-        refuse(session, force, &why)?;
-    }
-    Ok(())
-}
-
-/// One line on what the next `helm upgrade` does to all changes of a release.
-fn next_upgrade(changes: &[Change], mode: Mode) -> Option<String> {
-    let owner = changes.iter().find_map(|change| owner(&change.before))?;
-    let (texts, modes): (Vec<_>, Vec<_>) = changes.iter().flat_map(fields).partition(|field| field.text);
-    let named = |fields: &[Field]| {
-        fields.iter().map(|field| format!("{} of {}", field.name, field.object)).collect::<Vec<_>>().join(", ")
-    };
-    let (rendered, unset): (Vec<_>, Vec<_>) = modes.into_iter().partition(|field| field.writer.is_some());
-    if mode == Mode::Normal {
-        // `off` gives back who owns what, but where Helm itself has set maintenance.
-        let theirs: Vec<_> = rendered.into_iter().filter(|field| field.theirs).collect();
-        return owner.next_upgrade(&named(&theirs), theirs.first()?.writer.as_ref(), mode);
-    }
-    let of_mode = match (rendered.first(), unset.first()) {
-        (Some(field), _) => owner.next_upgrade(&named(&rendered), field.writer.as_ref(), mode),
-        (None, Some(_)) => owner.next_upgrade(&named(&unset), None, mode),
-        (None, None) => None,
-    };
-    // Helm 4 conflicts at a text that it has not rendered yet, too.
-    let conflicts = |field: &Field| field.rest.as_ref().is_some_and(|rest| rest.applies);
-    let texts: Vec<_> = texts.into_iter().filter(|field| field.writer.is_some() || conflicts(field)).collect();
-    let writer = texts.first().and_then(|field| field.writer.as_ref().or(field.rest.as_ref()));
-    match writer {
-        Some(writer) => owner.next_upgrade_of_texts(of_mode.as_deref(), &named(&texts), writer),
-        None => of_mode,
-    }
-}
-
 /// Checks, changes, waits, and tells. Whether it is in force everywhere.
 ///
 /// # Errors
@@ -236,34 +34,83 @@ pub fn carry_out(
     session: &Session<'_>,
     switch: &cli::Switch,
     mode: Mode,
-    by: &str,
-    at: Timestamp,
     plans: &[Plan],
+    receipt: &mut Receipt,
 ) -> Result<bool> {
+    receipt.plan(plans);
+    let places: Vec<_> = plans.iter().map(|plan| in_force::places(switch, plan)).collect();
+    thread::scope(|scope| {
+        let mut doors = Vec::new();
+        if switch.wait && !switch.dry_run {
+            // Before the checks, which take a second: so each has answered before the first change.
+            let places = plans.iter().zip(&places);
+            doors.extend(places.map(|(plan, places)| in_force::watch_doors(scope, session, switch, plan, places)));
+        }
+        check(session, switch, plans)?;
+        if switch.dry_run {
+            for (at, (plan, places)) in plans.iter().zip(&places).enumerate() {
+                in_force::would(session, switch, mode, plan);
+                let doors = in_force::not_asked(places, "not asked, as nothing was changed");
+                receipt.switched(at, Switched { doors, ..Switched::default() });
+            }
+            return Ok(true);
+        }
+        let started = session.clock.now();
+        change(session, mode, plans, receipt)?;
+        if !switch.wait {
+            for (at, (plan, places)) in plans.iter().zip(&places).enumerate() {
+                let doors = in_force::not_asked(places, "not asked, as it was not waited for");
+                let switched = Switched { doors, ..Switched::default() };
+                in_force::tell(session, switch, plan, mode, &switched, started);
+                receipt.switched(at, switched);
+            }
+            return Ok(true);
+        }
+        let mut interrupted = Vec::new();
+        for (at, (plan, doors)) in plans.iter().zip(doors).enumerate() {
+            let switched = await_in_force(session, switch, mode, plan, doors, started).unwrap_or_else(|why| Switched {
+                waited: true,
+                problem: Some(format!("is changed to {mode}, and whether that is in force cannot be told: {why:#}")),
+                ..Switched::default()
+            });
+            if session.stopped() {
+                let how_far = switched.problem.as_deref().unwrap_or("it is in force");
+                interrupted.push(format!("{} is changed to {mode}, and nothing is put back: {how_far}", plan.name()));
+            } else {
+                in_force::tell(session, switch, plan, mode, &switched, started);
+            }
+            receipt.switched(at, switched);
+        }
+        if session.stopped() {
+            return Err(Interrupted(interrupted.join("; ")).into());
+        }
+        Ok(receipt.good())
+    })
+}
+
+/// What is checked before the first change.
+fn check(session: &Session<'_>, switch: &cli::Switch, plans: &[Plan]) -> Result<()> {
     let changes: Vec<&Change> = plans.iter().flat_map(|plan| &plan.changes).collect();
     preflight::patches(session, &changes)?;
     if switch.wait && !changes.is_empty() {
-        let releases: Vec<_> = plans.iter().map(|plan| (&plan.release, plan.pods.is_some())).collect();
-        preflight::rights(session, &releases)?;
+        preflight::rights(session, plans)?;
     }
     for plan in plans {
         for note in &plan.notes {
-            session.output.note(&format!("{}: {note}", plan.release.name));
+            session.output.note(&format!("{}: {note}", plan.name()));
         }
     }
-    let mut report = Report::new(mode, by, at, switch.dry_run);
-    if switch.dry_run {
-        for plan in plans {
-            would(session, switch, mode, plan);
-            report.add(plan, Switched::default());
-        }
-        if switch.output == Format::Json {
-            session.output.result(&report.json());
-        }
-        return Ok(true);
-    }
-    let started = session.clock.now();
-    let objects = undo::make(session, &changes)?;
+    Ok(())
+}
+
+/// Makes all changes, or none; after `off` it gives back who owns which field.
+fn change(session: &Session<'_>, mode: Mode, plans: &[Plan], receipt: &mut Receipt) -> Result<()> {
+    let changes: Vec<&Change> = plans.iter().flat_map(|plan| &plan.changes).collect();
+    receipt.changes_begin(session.clock.now());
+    let mut states = Vec::new();
+    let made = undo::make(session, &changes, &mut states);
+    receipt.changed(&states);
+    let objects = made?;
     if mode == Mode::Normal {
         for (change, now) in changes.iter().zip(objects) {
             let (kept, stay) = (stamp::kept_managed_fields(change), stamp::not_given_back(change));
@@ -272,173 +119,5 @@ pub fn carry_out(
             }
         }
     }
-    let mut interrupted = Vec::new();
-    for plan in plans {
-        let switched = match switch.wait {
-            false => Switched::default(),
-            true => await_in_force(session, switch, mode, plan, started).unwrap_or_else(|why| Switched {
-                waited: true,
-                problem: Some(format!("is changed to {mode}, and whether that is in force cannot be told: {why:#}")),
-                ..Switched::default()
-            }),
-        };
-        if session.stopped() {
-            let how_far = switched.problem.as_deref().unwrap_or("it is in force");
-            let name = &plan.release.name;
-            interrupted.push(format!("{name} is changed to {mode}, and nothing is put back: {how_far}"));
-        } else {
-            tell(session, switch, &format!("{}: ", plan.release.name), mode, &switched, started);
-        }
-        report.add(plan, switched);
-    }
-    report.seconds = (session.clock.now() - started).as_secs_f64();
-    if switch.output == Format::Json {
-        session.output.result(&report.json());
-    }
-    if session.stopped() {
-        return Err(Interrupted(interrupted.join("; ")).into());
-    }
-    Ok(report.good())
-}
-
-/// Says what came of one release.
-fn tell(session: &Session<'_>, switch: &cli::Switch, name: &str, mode: Mode, switched: &Switched, started: Instant) {
-    let seconds = (session.clock.now() - started).as_secs_f64();
-    let result = match &switched.problem {
-        Some(problem) => return session.output.message(&format!("{name}{problem}")),
-        None if !switched.waited => format!("{name}changed to {mode}; whether it is in force was not waited for"),
-        None if switched.checked() => format!("{name}{mode} is in force after {seconds:.1} s"),
-        None => format!("{name}{mode} is in force after {seconds:.1} s; no front door was checked"),
-    };
-    if switch.output == Format::Table {
-        session.output.result(&result);
-    }
-}
-
-/// Says what would be done.
-fn would(session: &Session<'_>, switch: &cli::Switch, mode: Mode, plan: &Plan) {
-    let name = &plan.release.name;
-    let say = |line: &str| match switch.output {
-        Format::Table => session.output.result(line),
-        Format::Json => session.output.message(line),
-    };
-    if plan.changes.is_empty() {
-        say(&format!("{name}: is in mode {mode} already, so nothing would be changed"));
-    }
-    for change in &plan.changes {
-        say(&undo::as_typed(session, change));
-    }
-    if !switch.wait {
-        return;
-    }
-    if plan.pods.is_some() {
-        say(&format!("{name}: would annotate its pods, and ask each until it has read the change"));
-    }
-    if plan.release.kind == Kind::Service {
-        say(&format!("{name}: would wait until the endpoints of its front Services have followed"));
-    }
-    for (_, at) in places(switch, plan) {
-        match at {
-            At::Url(url) => say(&format!("{name}: would ask the front door {url}")),
-            At::Unasked(why) => say(&format!("{name}: would not ask a front door: {why}")),
-        }
-    }
-}
-
-/// The front doors: those that are named, else those that the entries name.
-fn places(switch: &cli::Switch, plan: &Plan) -> Vec<(String, At)> {
-    if !switch.doors.urls.is_empty() {
-        return switch.doors.urls.iter().map(|url| ("--url".to_owned(), At::Url(url.clone()))).collect();
-    }
-    let switched = plan.doors.iter().filter(|door| !door.excluded);
-    switched.map(|door| (door.entry.clone(), door.at.clone())).collect()
-}
-
-/// Waits for one release.
-fn await_in_force(
-    session: &Session<'_>,
-    switch: &cli::Switch,
-    mode: Mode,
-    plan: &Plan,
-    started: Instant,
-) -> Result<Switched> {
-    let deadline = started + switch.timeout;
-    let objects = plan.release.modes().iter().map(|(object, _)| object.to_string()).collect::<Vec<_>>().join(", ");
-    let mut waited = Waited::InForce;
-    if let Some(wanted) = &plan.pods {
-        waited = wait::pods(session, &plan.release, wanted, deadline)?;
-    }
-    if waited == Waited::InForce && plan.release.kind == Kind::Service {
-        waited = wait::endpoints(session, &plan.release, mode, plan.empty, deadline)?;
-    }
-    let mut switched = Switched { waited: true, ..Switched::default() };
-    match waited {
-        Waited::InForce => {}
-        Waited::Not(why) => {
-            switched.problem = Some(format!(
-                "not in force after {} s: {why}. {objects} is changed to {mode} and may follow yet; this command can be repeated",
-                switch.timeout.as_secs()
-            ));
-            return Ok(switched);
-        }
-        Waited::Interrupted(why) => {
-            switched.problem = Some(why);
-            return Ok(switched);
-        }
-    }
-    switched.doors = ask_doors(session, switch, plan, deadline);
-    if session.stopped() {
-        switched.problem = Some("its front doors were not asked to the end".to_owned());
-        return Ok(switched);
-    }
-    if !switched.checked() && plan.release.kind == Kind::Service {
-        session.pause(PROXIES_FOLLOW);
-    }
-    let bad = switched.doors.iter().find_map(|door| match &door.verdict {
-        Verdict::Bad(why) => Some(why.clone()),
-        _ => None,
-    });
-    if let Some(why) = bad {
-        let next = if plan.empty {
-            ". Start the application, or run kubectl maintenance on to show the page again"
-        } else {
-            ""
-        };
-        switched.problem = Some(format!("{objects} is in mode {mode}, but a front door does not show it: {why}{next}"));
-    }
-    Ok(switched)
-}
-
-/// Asks all front doors of a release, side by side.
-fn ask_doors(session: &Session<'_>, switch: &cli::Switch, plan: &Plan, deadline: Instant) -> Vec<Asked> {
-    let places = places(switch, plan);
-    let named = !switch.doors.urls.is_empty();
-    let name = &plan.release.name;
-    let ask = |entry: String, at: At| {
-        let (url, verdict) = match at {
-            At::Unasked(why) => (None, Verdict::Unchecked(why)),
-            At::Url(url) => {
-                let question = Question { url: &url, host: switch.doors.host.as_deref(), expect: plan.expect, named };
-                let mut told = |text: &str| {
-                    // Without an application there is nothing else to expect, and it is the problem that is told.
-                    if !plan.empty {
-                        session.output.progress(name, &format!("front door: {text}"));
-                    }
-                };
-                let verdict = await_good(&question, deadline, session.stop, &mut told);
-                (Some(url), verdict)
-            }
-        };
-        match &verdict {
-            Verdict::Good(says) => session.output.progress(name, &format!("front door: {says}")),
-            Verdict::Unchecked(why) => session.output.message(&format!("{name}: front door unchecked: {why}")),
-            // It is the problem that is told.
-            Verdict::Bad(_) => {}
-        }
-        Asked { entry, url, verdict }
-    };
-    thread::scope(|scope| {
-        let asked: Vec<_> = places.into_iter().map(|(entry, at)| scope.spawn(|| ask(entry, at))).collect();
-        asked.into_iter().filter_map(|asked| asked.join().ok()).collect()
-    })
+    Ok(())
 }

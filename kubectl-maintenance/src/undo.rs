@@ -10,17 +10,31 @@ use crate::managed_fields::{MANAGER, given_back, is_ours};
 use crate::object::Name;
 use crate::session::Session;
 
-/// Makes all changes, or none; the objects as they are then.
+/// What has become of a change.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum State {
+    /// It was not made.
+    Unchanged,
+    /// It is made.
+    Changed,
+    /// It was made, and the object is as it was before.
+    PutBack,
+    /// Whether it is made cannot be told.
+    Unknown,
+}
+
+/// Makes all changes, or none; the objects as they are then. `states` gets what has become of each.
 ///
 /// # Errors
 /// Where one failed, and what is in which mode now.
-pub fn make(session: &Session<'_>, changes: &[&Change]) -> Result<Vec<Value>> {
+pub fn make(session: &Session<'_>, changes: &[&Change], states: &mut Vec<State>) -> Result<Vec<Value>> {
+    *states = vec![State::Unchanged; changes.len()];
     let mut made: Vec<(&Change, Value)> = Vec::new();
-    for change in changes {
+    for (change, state) in changes.iter().zip(states.iter_mut()) {
         let why = if session.stopped() {
             None
         } else {
-            match make_one(session, change) {
+            match make_one(session, change, state) {
                 Ok(now) => {
                     made.push((change, now));
                     continue;
@@ -28,18 +42,19 @@ pub fn make(session: &Session<'_>, changes: &[&Change]) -> Result<Vec<Value>> {
                 Err(why) => Some(format!("{why:#}")),
             }
         };
-        return Err(failed(session, &made, why));
+        return Err(failed(session, &made, states, why));
     }
     if session.stopped() {
-        return Err(failed(session, &made, None));
+        return Err(failed(session, &made, states, None));
     }
     Ok(made.into_iter().map(|(_, now)| now).collect())
 }
 
 /// Makes a change; the object as it is then.
-fn make_one(session: &Session<'_>, change: &Change) -> Result<Value> {
+fn make_one(session: &Session<'_>, change: &Change, state: &mut State) -> Result<Value> {
     let name = &change.object;
     let ran = patch(session, name, &change.patch(), false)?;
+    *state = State::Changed;
     match serde_json::from_str(&ran.stdout) {
         Ok(now) if ran.ok => return Ok(now),
         _ => {}
@@ -47,14 +62,26 @@ fn make_one(session: &Session<'_>, change: &Change) -> Result<Value> {
     match read(session, name) {
         // The answer was lost on its way, and not the change; or somebody else has made the same.
         Ok(now) if change.is_made(&now) => Ok(now),
-        Ok(now) => bail!("{}", refused(change, &ran, Some(&now))),
-        Err(why) => bail!("{}; whether it is changed cannot be told: {why:#}", refused(change, &ran, None)),
+        Ok(now) => {
+            *state = State::Unchanged;
+            bail!("{}", refused(change, &ran, Some(&now)))
+        }
+        Err(why) => {
+            *state = State::Unknown;
+            bail!("{}; whether it is changed cannot be told: {why:#}", refused(change, &ran, None))
+        }
     }
 }
 
 /// Puts back what was made, and says so.
-fn failed(session: &Session<'_>, made: &[(&Change, Value)], why: Option<String>) -> anyhow::Error {
-    let state = if made.is_empty() { "nothing has changed".to_owned() } else { put_back(session, made).join("; ") };
+fn failed(
+    session: &Session<'_>,
+    made: &[(&Change, Value)],
+    states: &mut [State],
+    why: Option<String>,
+) -> anyhow::Error {
+    let state =
+        if made.is_empty() { "nothing has changed".to_owned() } else { put_back(session, made, states).join("; ") };
     match why {
         Some(why) => anyhow::anyhow!("{why}. What is in which mode now: {state}"),
         None => Interrupted(state).into(),
@@ -62,11 +89,12 @@ fn failed(session: &Session<'_>, made: &[(&Change, Value)], why: Option<String>)
 }
 
 /// A line for each object: whether it is as it was.
-fn put_back(session: &Session<'_>, made: &[(&Change, Value)]) -> Vec<String> {
-    let back = made.iter().rev().map(|(change, _)| {
+fn put_back(session: &Session<'_>, made: &[(&Change, Value)], states: &mut [State]) -> Vec<String> {
+    let back = made.iter().zip(states).rev().map(|((change, _), state)| {
         let name = &change.object;
         match patch(session, name, &change.inverse(), false) {
             Ok(ran) if ran.ok => {
+                *state = State::PutBack;
                 let now = serde_json::from_str(&ran.stdout).unwrap_or_default();
                 let before = change.before.pointer("/metadata/managedFields").cloned().unwrap_or_default();
                 // What an earlier change of ours took stays ours until `off`.
@@ -106,6 +134,21 @@ pub fn give_back(session: &Session<'_>, name: &Name, mut now: Value, before: &Va
         now = read(session, name)?;
     }
     bail!("its managedFields cannot be given back: the next upgrade by Helm 4 may meet a conflict with {MANAGER}")
+}
+
+// === impl State ===
+
+impl State {
+    /// Its name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unchanged => "unchanged",
+            Self::Changed => "changed",
+            Self::PutBack => "putBack",
+            Self::Unknown => "unknown",
+        }
+    }
 }
 
 /// Patches an object; with `dry_run` without its effect.

@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use jiff::Timestamp;
 
+use crate::endpoints;
 use crate::managed_fields::MANAGER;
-use crate::object::{PREFIX, list, text};
+use crate::object::PREFIX;
 use crate::pods::{self, Pod, Told, Wanted};
-use crate::read::{self, Listed};
-use crate::release::{Front, Kind, Mode, Release};
+use crate::release::{Kind, Mode, Release};
 use crate::session::Session;
 
 /// Between two looks.
@@ -256,26 +256,13 @@ pub struct Sides {
 /// Where the API server cannot be asked.
 pub fn sides(session: &Session<'_>, release: &Release) -> Result<Vec<Result<Sides, String>>> {
     let pages: BTreeSet<String> = release.pods(session.kubectl)?.into_iter().map(|pod| pod.name).collect();
-    let path = |front: &Front| {
-        let selector = format!("kubernetes.io/service-name={}", front.name().name);
-        read::path("discovery.k8s.io/v1", Some(&release.namespace), "endpointslices", &selector)
-    };
-    let lists = read::lists(session.kubectl, &release.fronts.iter().map(path).collect::<Vec<_>>())?;
-    Ok(lists
-        .into_iter()
-        .map(|listed| match listed {
-            Listed::Items(slices) => {
-                let endpoints = slices.iter().flat_map(|slice| list(slice, "/endpoints"));
-                // One that does not say is ready.
-                let ready = endpoints
-                    .filter(|endpoint| endpoint.pointer("/conditions/ready").is_none_or(|ready| ready != false));
-                // A pod with addresses of two families is in two slices.
-                let names: BTreeSet<&str> = ready.map(|endpoint| text(endpoint, "/targetRef/name")).collect();
-                let page = names.iter().filter(|name| pages.contains(**name)).count();
-                Ok(Sides { page, others: names.len() - page })
-            }
-            Listed::Forbidden(why) => Err(why),
-            Listed::NotServed => Err("the API server serves no endpointslices".to_owned()),
+    let fronts = release.fronts.iter().map(|front| front.name().name);
+    let all = endpoints::ready(session.kubectl, &release.namespace, fronts)?.into_iter();
+    Ok(all
+        .map(|ready| {
+            let ready = ready?;
+            let page = ready.intersection(&pages).count();
+            Ok(Sides { page, others: ready.len() - page })
         })
         .collect())
 }

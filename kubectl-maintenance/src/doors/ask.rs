@@ -1,18 +1,10 @@
-//! Asking a front door until it answers in the wanted mode.
-
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+//! Asking a front door once: what it answers, and whether that is what its mode wants.
 
 use hyper::Uri;
 use tokio::runtime::Builder;
-use tokio::time::sleep;
 
 use super::request::{Answer, Client, Failure};
 
-/// Good answers in a row: routers have several workers, which do not learn of a change at the same moment.
-const IN_A_ROW: u32 = 5;
-/// Failed connections in a row after which a door that has never answered is given up.
-const SILENT: u32 = 3;
 /// How many redirects to the same host are followed.
 const REDIRECTS: u32 = 5;
 
@@ -59,30 +51,8 @@ pub fn ask_once(question: &Question<'_>) -> Verdict {
     run(async { Asker::new(question).once().await })
 }
 
-/// Asks until five answers in a row are good, each over a connection of its own; not beyond `deadline`, nor once `stop` is
-/// set. `told` gets what people should know meanwhile.
-pub fn await_good(
-    question: &Question<'_>,
-    deadline: Instant,
-    stop: &AtomicBool,
-    told: &mut dyn FnMut(&str),
-) -> Verdict {
-    run(unless_stopped(question, stop, Asker::new(question).until_good(deadline, told)))
-}
-
-async fn unless_stopped(question: &Question<'_>, stop: &AtomicBool, asking: impl Future<Output = Verdict>) -> Verdict {
-    let stopped = async {
-        while !stop.load(Ordering::Relaxed) {
-            sleep(Duration::from_millis(50)).await;
-        }
-    };
-    tokio::select! {
-        verdict = asking => verdict,
-        () = stopped => Verdict::Unchecked(format!("{} was no longer asked", question.url)),
-    }
-}
-
-fn run(asking: impl Future<Output = Verdict>) -> Verdict {
+/// Runs what asks to its end.
+pub(super) fn run(asking: impl Future<Output = Verdict>) -> Verdict {
     let runtime = match Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return Verdict::Bad(format!("nothing can be asked: {error}")),
@@ -93,25 +63,25 @@ fn run(asking: impl Future<Output = Verdict>) -> Verdict {
     verdict
 }
 
-struct Asker<'a> {
-    question: &'a Question<'a>,
+/// Who asks.
+pub(super) struct Asker<'a> {
+    pub(super) question: &'a Question<'a>,
     client: Client,
-    /// Between an answer that is not good and the next question.
-    pause: Duration,
-    /// For how long a 503 without our marker is given time before it is told.
-    patience: Duration,
 }
 
 /// Where the redirects of a door ended, and what was answered there.
-struct Found {
+pub(super) struct Found {
     url: Uri,
-    answer: Answer,
+    pub(super) answer: Answer,
 }
 
 impl<'a> Asker<'a> {
-    fn new(question: &'a Question<'a>) -> Self {
-        let client = Client::new();
-        Self { question, client, pause: Duration::from_millis(300), patience: Duration::from_secs(3) }
+    pub(super) fn new(question: &'a Question<'a>) -> Self {
+        Self::with_client(question, Client::new())
+    }
+
+    pub(super) fn with_client(question: &'a Question<'a>, client: Client) -> Self {
+        Self { question, client }
     }
 
     async fn once(&self) -> Verdict {
@@ -123,57 +93,13 @@ impl<'a> Asker<'a> {
         }
     }
 
-    async fn until_good(&self, deadline: Instant, told: &mut dyn FnMut(&str)) -> Verdict {
-        let (mut good, mut silent, mut answered) = (0, 0, false);
-        let mut foreign_since = None;
-        let mut said: Vec<String> = Vec::new();
-        let mut tell = |text: &str| {
-            if !said.iter().any(|earlier| earlier == text) {
-                told(text);
-                said.push(text.to_owned());
-            }
-        };
-        loop {
-            let found = self.follow(&mut tell).await;
-            silent = if matches!(found, Err(Failure::NotReached(_))) { silent + 1 } else { 0 };
-            answered |= silent == 0;
-            let wrong = match found {
-                Ok(found) if self.question.expect.is_met_by(&found.answer) => {
-                    good += 1;
-                    if good == IN_A_ROW {
-                        return Verdict::Good(found.sentence());
-                    }
-                    continue;
-                }
-                Ok(found) => {
-                    let wrong = self.complaint(&found);
-                    if found.answer.is_foreign_503() {
-                        if foreign_since.get_or_insert_with(Instant::now).elapsed() >= self.patience {
-                            tell(&wrong);
-                        }
-                    } else {
-                        foreign_since = None;
-                    }
-                    Verdict::Bad(wrong)
-                }
-                Err(Failure::NotReached(why)) if answered => Verdict::Bad(why),
-                Err(Failure::NotReached(why)) => self.not_reached(why),
-                Err(Failure::NoAnswer(why)) => Verdict::Bad(why),
-            };
-            good = 0;
-            if Instant::now() >= deadline || (!answered && silent >= SILENT) {
-                return wrong;
-            }
-            sleep(self.pause).await;
-        }
-    }
-
-    fn not_reached(&self, why: String) -> Verdict {
+    /// What it means that it cannot be reached from here.
+    pub(super) fn not_reached(&self, why: String) -> Verdict {
         if self.question.named { Verdict::Bad(why) } else { Verdict::Unchecked(why) }
     }
 
     /// Asks, and follows redirects to the same host.
-    async fn follow(&self, told: &mut dyn FnMut(&str)) -> Result<Found, Failure> {
+    pub(super) async fn follow(&self, told: &mut dyn FnMut(&str)) -> Result<Found, Failure> {
         let invalid = |error| Failure::NotReached(format!("{} is no URL: {error}", self.question.url));
         let mut url: Uri = self.question.url.parse().map_err(invalid)?;
         let mut left = REDIRECTS;
@@ -197,7 +123,7 @@ impl<'a> Asker<'a> {
     }
 
     /// What is wrong with an answer.
-    fn complaint(&self, found: &Found) -> String {
+    pub(super) fn complaint(&self, found: &Found) -> String {
         let sentence = found.sentence();
         let answer = &found.answer;
         match (self.question.expect, answer.redirect()) {
@@ -215,13 +141,15 @@ impl<'a> Asker<'a> {
 }
 
 impl Found {
-    fn sentence(&self) -> String {
+    /// What was answered, and where.
+    pub(super) fn sentence(&self) -> String {
         format!("{} answers {}", self.url, self.answer)
     }
 }
 
 impl Expect {
-    fn is_met_by(self, answer: &Answer) -> bool {
+    /// Whether an answer is what is wanted.
+    pub(super) fn is_met_by(self, answer: &Answer) -> bool {
         match self {
             Self::Page => answer.status == 503 && answer.marker,
             Self::WithoutPage => answer.is_foreign_503(),
@@ -269,56 +197,13 @@ fn absolute(url: &Uri, location: &str) -> Option<Uri> {
 
 #[cfg(test)]
 mod tests {
-    use std::net::TcpListener;
-    use std::sync::Arc;
-
     use hyper_util::client::proxy::matcher::Matcher;
 
-    use super::super::testing::{Server, head, page, proxy};
+    use super::super::testing::{Server, asker, closed, head, is_bad, is_good, page, proxy, question};
     use super::*;
-
-    fn question(url: &str, expect: Expect) -> Question<'_> {
-        Question { url, host: None, expect, named: false }
-    }
-
-    /// Without pauses, and without the proxies of whoever runs the tests.
-    fn asker<'a>(question: &'a Question<'a>) -> Asker<'a> {
-        let client = Client::with_proxies(Matcher::builder().build());
-        Asker { question, client, pause: Duration::ZERO, patience: Duration::ZERO }
-    }
 
     fn once(question: &Question<'_>) -> Verdict {
         run(asker(question).once())
-    }
-
-    /// The verdict, and what was told.
-    fn until_good(question: &Question<'_>, time: Duration) -> (Verdict, Vec<String>) {
-        let mut told = Vec::new();
-        let deadline = Instant::now() + time;
-        let verdict = run(asker(question).until_good(deadline, &mut |text| told.push(text.to_owned())));
-        (verdict, told)
-    }
-
-    /// For what ends by itself.
-    const AMPLE: Duration = Duration::from_secs(3600);
-    /// For what does not.
-    const SHORT: Duration = Duration::from_millis(100);
-
-    /// A URL at which nobody listens.
-    fn closed() -> String {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        format!("http://{}/", listener.local_addr().unwrap())
-    }
-
-    #[track_caller]
-    fn is_good(verdict: &Verdict) {
-        assert!(matches!(verdict, Verdict::Good(_)), "{verdict:?}");
-    }
-
-    #[track_caller]
-    fn is_bad(verdict: &Verdict, parts: &[&str]) {
-        let Verdict::Bad(text) = verdict else { panic!("{verdict:?}") };
-        assert!(parts.iter().all(|part| text.contains(part)), "{text:?} lacks one of {parts:?}");
     }
 
     #[test]
@@ -355,39 +240,6 @@ mod tests {
     }
 
     #[test]
-    fn five_good_answers_in_a_row_each_over_its_own_connection() {
-        // The first two answers and the fifth are the old mode's.
-        let server = Server::plain(|number, _| if [0, 1, 4].contains(&number) { head(200, "") } else { page() });
-        let url = server.url("http", "/app?a=b");
-        let (verdict, told) = until_good(&question(&url, Expect::Page), AMPLE);
-        assert_eq!(verdict, Verdict::Good(format!("{url} answers 503 with our marker")));
-        assert_eq!(told, Vec::<String>::new());
-        let seen = server.seen();
-        assert_eq!(seen.len(), 10);
-        for head in seen {
-            let agent = concat!("user-agent: kubectl-maintenance/", env!("CARGO_PKG_VERSION"));
-            let host = format!("host: 127.0.0.1:{}", server.port);
-            assert_eq!(head, format!("GET /app?a=b HTTP/1.1\r\n{host}\r\n{agent}\r\naccept: */*\r\n\r\n"));
-        }
-    }
-
-    #[test]
-    fn a_connection_is_never_used_twice() {
-        // Only a new connection ever gets to the new mode.
-        let server = Server::plain(|number, _| if number < 7 { head(200, "") } else { page() });
-        is_good(&until_good(&question(&server.url("http", "/"), Expect::Page), AMPLE).0);
-        assert_eq!(server.seen().len(), 12);
-    }
-
-    #[test]
-    fn one_that_stays_as_it_was_is_bad_at_the_deadline() {
-        let server = Server::plain(|_, _| head(200, "Age: 30\r\n"));
-        let (verdict, told) = until_good(&question(&server.url("http", "/"), Expect::Page), SHORT);
-        is_bad(&verdict, &["answers 200 (Age: 30): is there a cache before it, or does it lead elsewhere?"]);
-        assert_eq!(told, Vec::<String>::new());
-    }
-
-    #[test]
     fn a_router_without_anything_behind_it_is_bad() {
         for (expect, status) in [(Expect::Page, 502), (Expect::Application, 504)] {
             let server = Server::plain(move |_, _| head(status, "Server: envoy\r\n"));
@@ -400,14 +252,12 @@ mod tests {
     fn one_that_cannot_be_reached_is_unchecked_unless_it_was_named() {
         let url = closed();
         let mut question = question(&url, Expect::Page);
-        for verdict in [once(&question), until_good(&question, AMPLE).0] {
-            let Verdict::Unchecked(text) = verdict else { panic!("{verdict:?}") };
-            assert!(text.starts_with(&format!("{url} cannot be reached from here: ")), "{text}");
-            assert!(text.contains("refused"), "{text}");
-        }
+        let verdict = once(&question);
+        let Verdict::Unchecked(text) = verdict else { panic!("{verdict:?}") };
+        assert!(text.starts_with(&format!("{url} cannot be reached from here: ")), "{text}");
+        assert!(text.contains("refused"), "{text}");
         question.named = true;
         is_bad(&once(&question), &[&url, "cannot be reached from here", "refused"]);
-        is_bad(&until_good(&question, AMPLE).0, &[&url, "cannot be reached from here", "refused"]);
     }
 
     #[test]
@@ -415,17 +265,6 @@ mod tests {
         let verdict = once(&question("http://door.invalid/", Expect::Page));
         let Verdict::Unchecked(text) = verdict else { panic!("{verdict:?}") };
         assert!(text.starts_with("http://door.invalid/ cannot be reached from here: "), "{text}");
-    }
-
-    #[test]
-    fn one_that_has_answered_and_then_falls_silent_is_bad() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}/", listener.local_addr().unwrap());
-        std::thread::spawn(move || {
-            let (mut stream, _) = listener.accept().unwrap();
-            std::io::Write::write_all(&mut stream, page().as_bytes()).unwrap();
-        });
-        is_bad(&until_good(&question(&url, Expect::Page), SHORT).0, &["cannot be reached from here"]);
     }
 
     #[test]
@@ -450,39 +289,19 @@ mod tests {
     }
 
     #[test]
-    fn a_503_without_our_marker_is_told_once_with_what_it_says_of_itself() {
-        let server = Server::plain(|_, _| head(503, "Server: nginx\r\nVia: 1.1 cache\r\nAge: 120\r\n"));
-        let url = server.url("http", "/");
-        let sentence = format!(
-            "{url} answers 503 without our marker (Server: nginx, Via: 1.1 cache, Age: 120): that is a cache's, or a platform's own page"
-        );
-        for expect in [Expect::Page, Expect::Application] {
-            let (verdict, told) = until_good(&question(&url, expect), SHORT);
-            assert_eq!(told, std::slice::from_ref(&sentence));
-            assert_eq!(verdict, Verdict::Bad(sentence.clone()));
+    fn a_503_without_our_marker_is_told_with_what_it_says_of_itself() {
+        for (headers, says) in [
+            ("Server: nginx\r\nVia: 1.1 cache\r\nAge: 120\r\n", "(Server: nginx, Via: 1.1 cache, Age: 120)"),
+            ("", "(no Server, Via or Age)"),
+        ] {
+            let server = Server::plain(move |_, _| head(503, headers));
+            let url = server.url("http", "/");
+            let sentence =
+                format!("answers 503 without our marker {says}: that is a cache's, or a platform's own page");
+            for expect in [Expect::Page, Expect::Application] {
+                is_bad(&once(&question(&url, expect)), &[&url, &sentence]);
+            }
         }
-        let question = question(&url, Expect::Page);
-        let patient = Asker { patience: AMPLE, ..asker(&question) };
-        let mut told = 0;
-        let deadline = Instant::now() + SHORT;
-        is_bad(&run(patient.until_good(deadline, &mut |_| told += 1)), &["without our marker"]);
-        assert_eq!(told, 0);
-        let bare = Server::plain(|_, _| head(503, ""));
-        let url = bare.url("http", "/");
-        is_bad(&once(&self::question(&url, Expect::Page)), &["503 without our marker (no Server, Via or Age)"]);
-    }
-
-    #[test]
-    fn a_redirect_to_https_on_the_same_host_is_followed_and_told_once() {
-        let secure = Server::tls(|_, _| page());
-        let there = secure.url("https", "/app");
-        let location = there.clone();
-        let server = Server::plain(move |_, _| head(301, &format!("Location: {location}\r\n")));
-        let here = server.url("http", "/");
-        let (verdict, told) = until_good(&question(&here, Expect::Page), AMPLE);
-        assert_eq!(verdict, Verdict::Good(format!("{there} answers 503 with our marker")));
-        assert_eq!(told, [format!("{here} redirects to {there}, so that is asked")]);
-        assert_eq!((server.seen().len(), secure.seen().len()), (5, 5));
     }
 
     #[test]
@@ -510,11 +329,9 @@ mod tests {
     fn a_redirect_to_another_host_is_not_followed() {
         let server = Server::plain(|_, _| head(302, "Location: https://login.test/?from=shop\r\n"));
         let url = server.url("http", "/");
-        let (verdict, told) = until_good(&question(&url, Expect::Page), SHORT);
         let sentence =
             "answers 302, which leads to https://login.test/?from=shop: --url names the address where users end up";
-        is_bad(&verdict, &[sentence]);
-        assert_eq!(told, Vec::<String>::new());
+        is_bad(&once(&question(&url, Expect::Page)), &[sentence]);
         // An application may send its users to a login.
         is_good(&once(&question(&url, Expect::Application)));
     }
@@ -569,7 +386,7 @@ mod tests {
     /// By a proxy for each scheme, on this port.
     fn by_proxy(question: &Question<'_>, port: u16, unless: &str) -> Verdict {
         let proxies = Matcher::builder().all(format!("http://me:secret@127.0.0.1:{port}")).no(unless).build();
-        run(Asker { client: Client::with_proxies(proxies), ..asker(question) }.once())
+        run(Asker::with_client(question, Client::with_proxies(proxies)).once())
     }
 
     const CREDENTIALS: &str = "\r\nproxy-authorization: basic bwu6c2vjcmv0\r\n";
@@ -637,27 +454,8 @@ mod tests {
     fn a_proxy_of_another_kind_is_named() {
         let question = question("http://shop.test/", Expect::Page);
         let proxies = Matcher::builder().all("socks5://me:secret@127.0.0.1:9").build();
-        let verdict = run(Asker { client: Client::with_proxies(proxies), ..asker(&question) }.once());
+        let verdict = run(Asker::with_client(&question, Client::with_proxies(proxies)).once());
         let Verdict::Unchecked(text) = verdict else { panic!("{verdict:?}") };
         assert!(text.contains("the proxy socks5://127.0.0.1:9/ is not one that begins with http://"), "{text}");
-    }
-
-    #[test]
-    fn it_stops_in_the_middle_of_a_question() {
-        let stop = Arc::new(AtomicBool::new(false));
-        let stopping = Arc::clone(&stop);
-        // It never answers.
-        let server = Server::plain(move |_, _| {
-            stopping.store(true, Ordering::Relaxed);
-            loop {
-                std::thread::park();
-            }
-        });
-        let url = server.url("http", "/");
-        let question = question(&url, Expect::Page);
-        let asker = Asker { pause: AMPLE, ..asker(&question) };
-        let deadline = Instant::now() + AMPLE;
-        let verdict = run(unless_stopped(&question, &stop, asker.until_good(deadline, &mut |_| ())));
-        assert_eq!(verdict, Verdict::Unchecked(format!("{url} was no longer asked")));
     }
 }

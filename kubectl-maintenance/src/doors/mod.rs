@@ -3,7 +3,8 @@
 //! | module | what it says |
 //! | --- | --- |
 //! | [`find`] | which hosts lead to what is switched |
-//! | [`ask`] | asking one until it answers in the wanted mode |
+//! | [`ask`] | asking one once |
+//! | [`watch`] | watching one from before the first change until it answers in the wanted mode |
 //! | `request` | one request over a connection of its own |
 
 pub mod ask;
@@ -11,3 +12,4 @@ pub mod find;
 mod request;
 #[cfg(test)]
 mod testing;
+pub mod watch;

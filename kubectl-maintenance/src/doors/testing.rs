@@ -1,12 +1,16 @@
-//! Servers on loopback that answer as a test says.
+//! Servers on loopback that answer as a test says, and who asks them.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
+use hyper_util::client::proxy::matcher::Matcher;
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
+use super::ask::{Asker, Expect, Question, Verdict};
+use super::request::Client;
 
 /// A head whose body is missing, on a connection that stays open: whoever waits for more waits for ever.
 pub(super) fn head(status: u16, headers: &str) -> String {
@@ -139,4 +143,30 @@ fn read_head(stream: &mut impl Read) -> Option<String> {
         head.push(byte[0]);
     }
     String::from_utf8(head).ok()
+}
+
+pub(super) fn question(url: &str, expect: Expect) -> Question<'_> {
+    Question { url, host: None, expect, named: false }
+}
+
+/// Without the proxies of whoever runs the tests.
+pub(super) fn asker<'a>(question: &'a Question<'a>) -> Asker<'a> {
+    Asker::with_client(question, Client::with_proxies(Matcher::builder().build()))
+}
+
+/// A URL at which nobody listens.
+pub(super) fn closed() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    format!("http://{}/", listener.local_addr().unwrap())
+}
+
+#[track_caller]
+pub(super) fn is_good(verdict: &Verdict) {
+    assert!(matches!(verdict, Verdict::Good(_)), "{verdict:?}");
+}
+
+#[track_caller]
+pub(super) fn is_bad(verdict: &Verdict, parts: &[&str]) {
+    let Verdict::Bad(text) = verdict else { panic!("{verdict:?}") };
+    assert!(parts.iter().all(|part| text.contains(part)), "{text:?} lacks one of {parts:?}");
 }

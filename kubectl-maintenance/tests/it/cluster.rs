@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use clap::Parser as _;
 use jiff::Timestamp;
-use kubectl_maintenance::cli::Cli;
+use kubectl_maintenance::cli::{Cli, as_typed};
 use kubectl_maintenance::kubectl::{Answer, Kubectl, Ran};
 use kubectl_maintenance::output::Output;
 use kubectl_maintenance::run::run;
@@ -235,7 +235,8 @@ impl Cluster {
         let (out, err) = (Written::default(), Written::default());
         let output = Output::to(quiet, false, false, Box::new(out.clone()), Box::new(err.clone()));
         let session = Session { kubectl: self, output: &output, stop: &self.stop, clock: &self.clock };
-        let status = run(&session, &cli.command, now());
+        let typed = as_typed(arguments.iter().map(|&argument| argument.to_owned()));
+        let status = run(&session, &cli.command, &typed, now());
         let said = Said { status, out: out.plain(), err: err.plain() };
         // The new part of the log, for a test that fails.
         println!("$ {}\n{}{}= {status}", arguments.join(" "), said.err, said.out);

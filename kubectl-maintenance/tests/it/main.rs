@@ -6,6 +6,7 @@ mod cluster;
 mod config;
 mod doors;
 mod owned;
+mod receipt;
 mod service;
 mod status;
 

@@ -24,8 +24,8 @@ fn who_since_when_why_and_until_when() {
     said.ended(
         0,
         &[
-            "NAMESPACE  RELEASE  KIND    MODE         SINCE                 BY   UNTIL                 REASON\n",
-            "shop       web      config  maintenance  2026-12-01T20:00:00Z  ann  2026-12-01T22:00:00Z  new database\n",
+            "NAMESPACE  TARGET  KIND    MODE         SINCE                 BY   UNTIL                 REASON\n",
+            "shop       web     config  maintenance  2026-12-01T20:00:00Z  ann  2026-12-01T22:00:00Z  new database\n",
         ],
     );
     said.not("the page says");
@@ -34,7 +34,7 @@ fn who_since_when_why_and_until_when() {
     cluster.run(&["status", "-o", "json"]).ended(0, &["\"message\": \"Back soon\""]);
     // What an upgrade has left behind says nothing in mode normal.
     cluster.edit("configmaps/app-config", "/data/MAINTENANCE_MODE", json!("false"));
-    cluster.run(&["status"]).ended(1, &["shop       web      config  normal  -      -   -      -\n"]);
+    cluster.run(&["status"]).ended(1, &["shop       web     config  normal  -      -   -      -\n"]);
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn every_release_is_told_and_those_that_are_named() {
     cluster.run(&["status", "wbe"]).ended(1, &["there is no release wbe in namespace shop; there is: other, web"]);
     cluster
         .run(&["status", "--url", "http://127.0.0.1:9/"])
-        .ended(64, &["invalid --url: expected one release that it leads to, so name one"]);
+        .ended(64, &["invalid --url: expected one target that it leads to, so name one"]);
     let said = Cluster::default().run(&["status"]);
     said.ended(0, &["there is no release in namespace shop"]);
     for command in ["status", "on", "off"] {

@@ -1,0 +1,207 @@
+//! An Ingress: the backend of each path, and the default backend where there is one. Nothing is added, as a path or a default
+//! backend would take requests from other Ingresses; only a path that people ask to keep is.
+
+use std::collections::BTreeSet;
+use std::iter;
+
+use serde_json::{Value, json};
+
+use super::paths::{covers, length};
+use super::{EntryKind, Page, Wish};
+use crate::change::Change;
+use crate::object::{PREFIX, label, list, map, namespace, pointer, text};
+
+/// The prefix of ingress-nginx.
+const NGINX: &str = "nginx.ingress.kubernetes.io/";
+
+/// Leads it to the page.
+pub(super) fn switch(change: &mut Change, page: &Page, wish: &Wish) -> Result<Vec<String>, String> {
+    let name = change.object.to_string();
+    let ingress = change.before.clone();
+    let taken = taken_away(&ingress);
+    refuse(&name, &ingress, &taken, wish)?;
+    let mut notes = Vec::new();
+    let backend = json!({"service": {"name": page.service, "port": {"number": page.port}}});
+
+    let mut rules = ingress.pointer("/spec/rules").cloned().unwrap_or_default();
+    for rule in rules.as_array_mut().into_iter().flatten() {
+        let host = match text(rule, "/host") {
+            "" => "every host".to_owned(),
+            host => host.to_owned(),
+        };
+        let Some(paths) = rule.pointer_mut("/http/paths").and_then(Value::as_array_mut) else { continue };
+        let kept: Vec<Value> = wish.topmost_paths().filter_map(|keep| kept_path(paths, keep)).collect();
+        for path in paths.iter_mut() {
+            if is_action(&path["backend"]) {
+                notes.push(not_switched(&format!("the path {} of {host}", path_of(path)), &path["backend"]));
+            } else if !wish.topmost_paths().any(|keep| covers(keep, path_of(path))) {
+                path["backend"] = backend.clone();
+            }
+        }
+        for path in &kept {
+            notes.push(format!("has the path {} of {host} meanwhile, to the application", path_of(path)));
+        }
+        paths.extend(kept);
+    }
+    if rules.is_array() {
+        change.set("/spec/rules".to_owned(), Some(rules));
+    }
+    match ingress.pointer("/spec/defaultBackend") {
+        Some(default) if is_action(default) => notes.push(not_switched("the default backend", default)),
+        Some(_) => change.set("/spec/defaultBackend".to_owned(), Some(backend)),
+        None => {}
+    }
+
+    if is_canary(&ingress) {
+        notes.push("is a canary: what the Ingress of its host answers is not switched with it".to_owned());
+    }
+    let dropped = |key: &String| taken.contains(key) || wish.drop_annotations.contains(key);
+    let annotations = map(&ingress, "/metadata/annotations");
+    for key in annotations.keys().filter(|key| key.ends_with("/backend-protocol") && !dropped(key)) {
+        notes.push(format!(
+            "keeps its annotation {key}, and page pods speak plain HTTP: --drop-annotation takes it away"
+        ));
+    }
+    if !taken.is_empty() {
+        notes.push(format!("has these annotations no more meanwhile: {}", taken.join(", ")));
+    }
+    for key in taken {
+        change.set(pointer(&["metadata", "annotations", &key]), None);
+    }
+    Ok(notes)
+}
+
+/// Refuses what cannot work.
+fn refuse(name: &str, ingress: &Value, taken: &[String], wish: &Wish) -> Result<(), String> {
+    let excluded = format!("with the label {PREFIX}exclude: \"true\"");
+    if wish.bypass.is_some() {
+        return Err(format!(
+            "{name} knows no headers, so --bypass-header is for an HTTPRoute: make an Ingress with a host for testers, {excluded}"
+        ));
+    }
+    let passthrough = format!("{NGINX}ssl-passthrough");
+    if annotated(ingress, &passthrough) == "true" && !wish.drop_annotations.contains(&passthrough) {
+        return Err(format!(
+            "{name} is passthrough: TLS ends in the application's pods, and no page pod has their certificate. Give it the \
+             certificate in spec.tls first, and then --drop-annotation {passthrough}"
+        ));
+    }
+    let Some(path) = wish.topmost_paths().next() else { return Ok(()) };
+    let instead =
+        format!("make an Ingress of {path} to the application, {excluded}, and repeat this without --keep-path");
+    let annotations = map(ingress, "/metadata/annotations");
+    let mut lost = taken.iter().chain(&wish.drop_annotations).filter(|key| annotations.contains_key(*key));
+    if let Some(key) = lost.next() {
+        return Err(format!(
+            "{name} loses the annotation {key} meanwhile, and annotations hold for all of its paths, so --keep-path cannot \
+             keep one as it is: {instead}"
+        ));
+    }
+    let by_regex = annotated(ingress, &format!("{NGINX}use-regex")) == "true";
+    if let Some(pattern) = all_paths(ingress).find(|path| by_regex || is_pattern(path)) {
+        return Err(format!(
+            "{name} has the pattern {} as a path, and which of its paths comes first is the controller's own, so --keep-path \
+             cannot tell: {instead}",
+            path_of(pattern)
+        ));
+    }
+    for keep in wish.topmost_paths() {
+        if !all_paths(ingress).any(|path| serves_below(path, keep) || covers(keep, path_of(path))) {
+            return Err(format!("{name} has no path that serves {keep}, so --keep-path cannot keep it"));
+        }
+    }
+    Ok(())
+}
+
+/// The path that keeps another on the application: the longest that serves it, made longer. Nothing, where it is there.
+fn kept_path(paths: &[Value], keep: &str) -> Option<Value> {
+    let serving = paths.iter().filter(|path| serves_below(path, keep)).max_by_key(|path| length(path_of(path)))?;
+    let there = length(path_of(serving)) == keep.len() || is_action(&serving["backend"]);
+    (!there).then(|| json!({"path": keep, "pathType": "Prefix", "backend": serving["backend"]}))
+}
+
+/// The annotations that would keep users from the page: a protocol that page pods do not speak, a login, error pages of the
+/// platform.
+fn taken_away(ingress: &Value) -> Vec<String> {
+    let keys = map(ingress, "/metadata/annotations").into_keys();
+    let taken = |key: &String| {
+        let name = key.strip_prefix(NGINX).unwrap_or_default();
+        ["backend-protocol", "custom-http-errors"].contains(&name) || name.starts_with("auth-")
+    };
+    keys.filter(taken).collect()
+}
+
+/// The Services that it leads to.
+pub(super) fn services(ingress: &Value) -> BTreeSet<String> {
+    let backends = all_paths(ingress).map(|path| &path["backend"]);
+    let backends = backends.chain(iter::once(&ingress["spec"]["defaultBackend"])).filter(|backend| !is_action(backend));
+    let names = backends.map(|backend| text(backend, "/service/name"));
+    names.filter(|name| !name.is_empty()).map(str::to_owned).collect()
+}
+
+/// The canaries of an Ingress: those of the same host and path, which take a part of its requests. Left out are those
+/// with the label `exclude`.
+#[must_use]
+pub fn twins<'a>(entry: &Value, all: &'a [Value]) -> Vec<&'a Value> {
+    let is_ingress = |one: &Value| EntryKind::of(one) == Some(EntryKind::Ingress);
+    if !is_ingress(entry) || is_canary(entry) {
+        return Vec::new();
+    }
+    let places = places(entry);
+    let twin = |one: &&Value| {
+        is_ingress(one)
+            && is_canary(one)
+            && namespace(one) == namespace(entry)
+            && label(one, &format!("{PREFIX}exclude")) != "true"
+            && !self::places(one).is_disjoint(&places)
+    };
+    all.iter().filter(twin).collect()
+}
+
+/// The hosts and paths of an Ingress.
+fn places(ingress: &Value) -> BTreeSet<(&str, &str)> {
+    let rules = list(ingress, "/spec/rules");
+    rules.flat_map(|rule| list(rule, "/http/paths").map(|path| (text(rule, "/host"), path_of(path)))).collect()
+}
+
+fn all_paths(ingress: &Value) -> impl Iterator<Item = &Value> {
+    list(ingress, "/spec/rules").flat_map(|rule| list(rule, "/http/paths"))
+}
+
+/// Whether a load balancer's own annotation says what a backend does.
+fn is_action(backend: &Value) -> bool {
+    text(backend, "/service/port/name") == "use-annotation"
+}
+
+fn is_canary(ingress: &Value) -> bool {
+    annotated(ingress, &format!("{NGINX}canary")) == "true"
+}
+
+fn is_pattern(path: &Value) -> bool {
+    let special = ['(', ')', '[', ']', '{', '}', '*', '+', '?', '|', '^', '$', '\\'];
+    text(path, "/pathType") == "ImplementationSpecific" && path_of(path).contains(special)
+}
+
+/// Whether a path serves another and all below it.
+fn serves_below(path: &Value, other: &str) -> bool {
+    text(path, "/pathType") != "Exact" && covers(path_of(path), other)
+}
+
+/// A path's path, which need not be there.
+fn path_of(path: &Value) -> &str {
+    match text(path, "/path") {
+        "" => "/",
+        path => path,
+    }
+}
+
+fn annotated<'i>(ingress: &'i Value, key: &str) -> &'i str {
+    text(ingress, &pointer(&["metadata", "annotations", key]))
+}
+
+fn not_switched(what: &str, backend: &Value) -> String {
+    format!(
+        "is not switched in {what}: the annotation of the action {} says what happens",
+        text(backend, "/service/name")
+    )
+}

@@ -1,0 +1,287 @@
+//! Plans for an entry as it stands: its users are led to the page of a standby release, and back.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::{Result, anyhow, bail};
+use serde_json::Value;
+
+use super::{Plan, Subject};
+use crate::change::Change;
+use crate::choose::Chosen;
+use crate::doors::ask::Expect;
+use crate::doors::find::{Door, find};
+use crate::entries::{Entries, is_excluded, is_switched, is_the_charts, name_of};
+use crate::entry::{self, Page, State, Wish};
+use crate::object::{Name, annotation, label, map, name};
+use crate::pods::Wanted;
+use crate::release::{INSTANCE, Mode, Release};
+use crate::session::Session;
+use crate::stamp::Stamp;
+use crate::switch::refuse;
+use crate::texts::Texts;
+use crate::{cold, endpoints, foretell, page, service};
+
+/// Leads the users of the chosen entries to the page.
+///
+/// # Errors
+/// Where that is refused, or the cluster cannot be asked.
+pub fn on(
+    session: &Session<'_>,
+    force: bool,
+    chosen: &Chosen,
+    page: Option<&str>,
+    wish: &Wish,
+    stamp: &Stamp,
+) -> Result<Vec<Plan>> {
+    let mut plans = Vec::new();
+    for (name, entry) in &chosen.entries {
+        refuse_what_needs_none(name, entry, chosen)?;
+        let release = page_of(entry, chosen, page)?;
+        page::check_ready(session, force, release, &release.pods(session.kubectl)?)?;
+        foretell::refuse_entry(session, force, name, entry)?;
+        plans.push(lead_to_page(session, chosen, name, entry, &page::service(release, &chosen.around)?, wish, stamp)?);
+    }
+    Ok(plans)
+}
+
+/// Gives the chosen entries back.
+///
+/// # Errors
+/// Where that is refused, or the cluster cannot be asked.
+pub fn off(session: &Session<'_>, force: bool, chosen: &Chosen) -> Result<Vec<Plan>> {
+    chosen.entries.iter().map(|(name, entry)| give_back(session, force, chosen, name, entry)).collect()
+}
+
+/// What the pages of the chosen entries are to say, of each release that is not switched itself.
+///
+/// # Errors
+/// Where Argo CD or Flux would take it back.
+pub fn pages_on(
+    session: &Session<'_>,
+    force: bool,
+    chosen: &Chosen,
+    page: Option<&str>,
+    texts: &Texts,
+) -> Result<Vec<Plan>> {
+    let mut pages: Vec<&Release> = Vec::new();
+    for (_, entry) in &chosen.entries {
+        let release = page_of(entry, chosen, page)?;
+        if !chosen.has_release(&release.name) && !pages.iter().any(|known| known.name == release.name) {
+            pages.push(release);
+        }
+    }
+    let mut plans = Vec::new();
+    for release in pages {
+        let change = service::page_on(release, &texts.keys());
+        let mut plan = page_plan(session, force, release, change, Mode::Maintenance, &chosen.around)?;
+        plan.pods = texts.wanted(release).map(|wanted| Wanted { mode: Some(Mode::Maintenance), ..wanted });
+        plan.notes.extend(texts.note(release));
+        plans.push(plan);
+    }
+    Ok(plans.into_iter().filter(|plan| plan.pods.is_some()).collect())
+}
+
+/// Puts back what pages said to users of the chosen entries, where nobody else gets them.
+///
+/// # Errors
+/// Where Argo CD or Flux would take it back.
+pub fn pages_off(session: &Session<'_>, force: bool, chosen: &Chosen) -> Result<Vec<Plan>> {
+    let mut plans = Vec::new();
+    for release in chosen.there.iter().filter(|release| !chosen.has_release(&release.name)) {
+        let led = |entry: &Value| entry::page_of(entry).is_some_and(|page| page.release == release.name);
+        if !chosen.entries.iter().any(|(_, entry)| led(entry)) || release.is_shown() {
+            continue;
+        }
+        let (change, notes) = service::page_off(release);
+        let mut plan = page_plan(session, force, release, change, Mode::Normal, &chosen.around)?;
+        plan.notes.extend(notes);
+        plans.push(plan);
+    }
+    Ok(plans.into_iter().filter(|plan| !plan.changes.is_empty()).collect())
+}
+
+fn page_plan(
+    session: &Session<'_>,
+    force: bool,
+    release: &Release,
+    change: Change,
+    mode: Mode,
+    around: &Entries,
+) -> Result<Plan> {
+    foretell::refuse_what_is_taken_back(session, force, &change, mode)?;
+    let mut plan = Plan::new(Subject::Page(release.clone()), vec![change], Expect::Page, around, Vec::new());
+    // Of its entries that is told.
+    plan.notes.clear();
+    plan.notes.extend(foretell::next_upgrade(&plan.changes, mode));
+    Ok(plan)
+}
+
+/// The release whose page an entry leads to; of one that is switched it stays the same.
+fn page_of<'c>(entry: &Value, chosen: &'c Chosen, named: Option<&str>) -> Result<&'c Release> {
+    let Some(switched) = entry::page_of(entry) else { return page::choose(&chosen.there, named, &chosen.namespace) };
+    let name = name_of(entry).map(|name| name.to_string()).unwrap_or_default();
+    let now = &switched.release;
+    if let Some(named) = named.filter(|named| named != now) {
+        bail!(
+            "{name} leads to the page of release {now} already: run kubectl maintenance off {name} before it leads to that of {named}. Nothing has changed"
+        );
+    }
+    match chosen.there.iter().find(|release| &release.name == now) {
+        Some(release) => Ok(release),
+        None => bail!(
+            "{name} leads to the page of release {now}, which is not there any more: run kubectl maintenance off {name} first. Nothing has changed"
+        ),
+    }
+}
+
+/// Refuses an entry that people have excluded, and one whose users another target switches.
+fn refuse_what_needs_none(name: &Name, entry: &Value, chosen: &Chosen) -> Result<()> {
+    if is_excluded(entry) {
+        bail!(
+            "{name} has the label maintenance-mode.github.io/exclude, so it is never switched: take the label away first. Nothing has changed"
+        );
+    }
+    if is_the_charts(entry) {
+        let release = label(entry, INSTANCE);
+        bail!(
+            "{name} is a part of release {release}, which is switched as a whole: kubectl maintenance on {release}. Nothing has changed"
+        );
+    }
+    let services = entry::services(&entry::original(entry));
+    for release in &chosen.there {
+        let release_name = &release.name;
+        if let Some(front) = release.fronts.iter().find(|front| services.contains(&front.name().name)) {
+            bail!(
+                "{name} leads to {}, a front Service of release {release_name}, which switches it: kubectl maintenance on {release_name}. Nothing has changed",
+                front.name()
+            );
+        }
+        let page = page::service(release, &chosen.around).ok().filter(|page| services.contains(&page.service));
+        if let Some(page) = page {
+            bail!(
+                "{name} leads to service/{}, the page of release {release_name}, in either mode: there is nothing to switch. Nothing has changed",
+                page.service
+            );
+        }
+    }
+    Ok(())
+}
+
+fn lead_to_page(
+    session: &Session<'_>,
+    chosen: &Chosen,
+    name: &Name,
+    entry: &Value,
+    page: &Page,
+    wish: &Wish,
+    stamp: &Stamp,
+) -> Result<Plan> {
+    let moved = entry::on(entry, page, wish, stamp).map_err(|why| anyhow!("{why}. Nothing has changed"))?;
+    let doors = doors(moved.change.after(), &BTreeSet::from([page.service.clone()]), &chosen.around);
+    let mut plan = Plan::new(Subject::Entry(name.clone()), vec![moved.change], Expect::Page, &chosen.around, doors);
+    if entry::state(entry) == State::Switched {
+        plan.notes.insert(0, already(entry, page));
+    }
+    plan.notes.extend(moved.notes);
+    let upgrade = plan.changes.first().and_then(foretell::next_upgrade_of_an_entry);
+    plan.notes.extend(upgrade);
+    if !plan.changes.is_empty() {
+        plan.notes.extend(cold::page(&page.service, &chosen.around));
+    }
+    plan.others = others(session, chosen, entry)?;
+    plan.notes.push("callers inside the cluster, jobs and workers are not stopped".to_owned());
+    Ok(plan)
+}
+
+fn give_back(session: &Session<'_>, force: bool, chosen: &Chosen, name: &Name, entry: &Value) -> Result<Plan> {
+    let services = entry::services(&entry::original(entry));
+    let doors = |entry: Value| doors(entry, &services, &chosen.around);
+    if !is_switched(entry) {
+        let doors = doors(entry.clone());
+        let mut plan = Plan::new(Subject::Entry(name.clone()), Vec::new(), Expect::Application, &chosen.around, doors);
+        plan.notes.push("it was in mode normal already".to_owned());
+        return Ok(plan);
+    }
+    let back = entry::off(entry, force).map_err(|why| anyhow!("{why}. Nothing has changed"))?;
+    if !back.differs.is_empty() {
+        let why = format!("{name} was changed by somebody meanwhile ({})", back.differs.join("; "));
+        if !force {
+            bail!("{why}. Nothing has changed; --force restores it as it was before");
+        }
+        session.output.note(&format!("forced: {why}"));
+    }
+    let doors = doors(back.change.after());
+    let mut plan =
+        Plan::new(Subject::Entry(name.clone()), vec![back.change], Expect::Application, &chosen.around, doors);
+    plan.notes.extend(back.notes);
+    check_application(session, force, chosen, &services, &mut plan)?;
+    plan.notes.extend(cold::application(services.iter(), &chosen.around));
+    Ok(plan)
+}
+
+/// Before users are let in again: whether there is something to let them in to, behind one of the entry's Services at least.
+fn check_application(
+    session: &Session<'_>,
+    force: bool,
+    chosen: &Chosen,
+    services: &BTreeSet<String>,
+    plan: &mut Plan,
+) -> Result<()> {
+    let ready = ready(session, chosen, services)?;
+    let without = ready.iter().filter(|(_, ready)| *ready == 0);
+    let without: Vec<String> = without.map(|(service, _)| format!("service/{service}")).collect();
+    if without.is_empty() {
+        return Ok(());
+    }
+    let (name, names) = (plan.name(), without.join(", "));
+    if without.len() < ready.len() {
+        plan.notes.push(format!("there is no ready pod behind {names}: users get no answer there"));
+        return Ok(());
+    }
+    plan.empty = true;
+    let why = format!("the application behind {name} has no ready pod ({names}): users would get no answer");
+    refuse(session, force, &why)
+}
+
+/// How many ready endpoints each Service has. One that may have none of its own, as its name is all that it gives, is left out.
+fn ready(session: &Session<'_>, chosen: &Chosen, services: &BTreeSet<String>) -> Result<Vec<(String, usize)>> {
+    let external = |wanted: &String| {
+        let mut all = chosen.around.services.iter();
+        all.any(|service| name(service) == wanted && service["spec"]["type"] == "ExternalName")
+    };
+    let services: Vec<String> = services.iter().filter(|service| !external(service)).cloned().collect();
+    let listed = endpoints::ready(session.kubectl, &chosen.namespace, services.iter().cloned())?;
+    let mut ready = Vec::new();
+    for (service, listed) in services.into_iter().zip(listed) {
+        match listed {
+            Ok(endpoints) => ready.push((service, endpoints.len())),
+            Err(why) => session.output.note(&format!("whether service/{service} has ready pods cannot be told: {why}")),
+        }
+    }
+    Ok(ready)
+}
+
+/// The entries that still lead to the application of an entry that is switched.
+fn others(session: &Session<'_>, chosen: &Chosen, entry: &Value) -> Result<Vec<String>> {
+    let services = entry::services(&entry::original(entry));
+    let ours = chosen.around.services.iter().filter(|service| services.contains(name(service)));
+    let selectors: Vec<BTreeMap<String, String>> =
+        ours.map(|service| map(service, "/spec/selector")).filter(|selector| !selector.is_empty()).collect();
+    let fronts = chosen.there.iter().flat_map(|release| &release.fronts);
+    let fronts = fronts.filter(|front| front.mode() == Ok(Mode::Maintenance)).map(|front| front.name().name).collect();
+    let others = chosen.around.leading_to(session.kubectl, &chosen.namespace, &selectors, &fronts)?;
+    Ok(others.into_iter().filter(|other| !other.excluded).map(|other| other.entry).collect())
+}
+
+/// The front doors of an entry that lead to Services.
+fn doors(entry: Value, services: &BTreeSet<String>, around: &Entries) -> Vec<Door> {
+    let with_gateways: Vec<Value> = [entry].into_iter().chain(around.gateways().cloned()).collect();
+    find(&with_gateways, services)
+}
+
+/// That it leads to the page already, since when and by whom.
+fn already(entry: &Value, page: &Page) -> String {
+    let since = annotation(entry, "since").map(|since| format!(" since {since}")).unwrap_or_default();
+    let by = annotation(entry, "by").map(|by| format!(", by {by}")).unwrap_or_default();
+    format!("it was led to the page of release {} already{since}{by}", page.release)
+}
