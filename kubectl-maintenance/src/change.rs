@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use crate::object::{Name, annotation, annotation_at};
+use crate::object::{Name, annotation, annotation_at, pointer};
 use crate::restore;
 
 /// What is changed in one object.
@@ -54,10 +54,13 @@ impl Change {
         self.steps.iter().any(|step| step.path == path)
     }
 
-    /// The fields that are changed beside the annotations, such as `["data", "MAINTENANCE_MODE"]`.
-    pub fn fields(&self) -> impl Iterator<Item = Vec<&str>> {
-        let steps = self.steps.iter().map(|step| step.path.split('/').skip(1).collect::<Vec<_>>());
-        steps.filter(|field| field.first() != Some(&"metadata"))
+    /// The fields beside the annotations that lose their value, such as `["data", "MAINTENANCE_MODE"]`: of a map those below
+    /// it, as each may be another's.
+    #[must_use]
+    pub fn overwrites(&self) -> Vec<Vec<String>> {
+        let steps = self.steps.iter().filter(|step| !step.path.starts_with("/metadata/"));
+        let paths = steps.flat_map(|step| overwritten(&step.path, step.from.as_ref(), step.to.as_ref()));
+        paths.map(|path| path.split('/').skip(1).map(str::to_owned).collect()).collect()
     }
 
     /// The object with it, in memory.
@@ -161,17 +164,12 @@ pub fn put(object: &mut Value, path: &str, to: Option<Value>) {
 
 /// The JSON patch of an object by these steps; where their map is not there yet, it is made first.
 fn patch<'s>(object: &Value, steps: impl Iterator<Item = (&'s str, Option<&'s Value>, Option<&'s Value>)>) -> Value {
-    let mut made: Vec<&str> = Vec::new();
-    let mut all = Vec::new();
-    for (path, from, to) in steps {
-        let parent = ["/metadata/annotations", "/data"].into_iter().find(|parent| path.starts_with(parent));
-        if let Some(parent) = parent.filter(|parent| object.pointer(parent).is_none() && !made.contains(parent)) {
-            made.push(parent);
-            all.extend(operations(parent, None, Some(&json!({}))));
-        }
-        all.extend(operations(path, from, to));
-    }
-    all.into()
+    let steps: Vec<_> = steps.collect();
+    let parents = ["/metadata/annotations", "/data"]
+        .into_iter()
+        .filter(|parent| object.pointer(parent).is_none() && steps.iter().any(|(path, ..)| path.starts_with(parent)));
+    let parents = parents.flat_map(|parent| operations(parent, None, Some(&json!({}))));
+    parents.chain(steps.iter().flat_map(|(path, from, to)| operations(path, *from, *to))).collect()
 }
 
 /// Tests a field, then sets it or takes it away. The API server takes a test of null for one that it is not there.
@@ -194,18 +192,37 @@ fn field(path: &str) -> String {
 /// What differs between a field and what it was, down to the fields below it: `spec.rules.0.host is "b", and was "a"`.
 #[must_use]
 pub fn differences(path: &str, now: Option<&Value>, was: Option<&Value>) -> Vec<String> {
-    let below = |name: &str| format!("{path}/{}", name.replace('~', "~0").replace('/', "~1"));
     match (now, was) {
-        (now, was) if now == was => Vec::new(),
-        (Some(Value::Object(now)), Some(Value::Object(was))) => {
-            let names: BTreeSet<&String> = now.keys().chain(was.keys()).collect();
-            names.into_iter().flat_map(|name| differences(&below(name), now.get(name), was.get(name))).collect()
-        }
         (Some(Value::Array(now)), Some(Value::Array(was))) => (0..now.len().max(was.len()))
-            .flat_map(|index| differences(&below(&index.to_string()), now.get(index), was.get(index)))
+            .flat_map(|index| differences(&format!("{path}/{index}"), now.get(index), was.get(index)))
             .collect(),
+        (Some(Value::Object(now)), Some(Value::Object(was))) => below(now, was)
+            .flat_map(|(name, now, was)| differences(&format!("{path}{}", pointer(&[name])), now, was))
+            .collect(),
+        (now, was) if now == was => Vec::new(),
         (now, was) => vec![format!("{} is {}, and was {}", field(path), shown(now), shown(was))],
     }
+}
+
+/// The paths of the fields that lose their value, as the API server tells fields apart: a list is one.
+fn overwritten(path: &str, from: Option<&Value>, to: Option<&Value>) -> Vec<String> {
+    match (from, to) {
+        (Some(Value::Object(from)), Some(Value::Object(to))) => below(from, to)
+            .filter(|(_, from, to)| from != to)
+            .flat_map(|(name, from, to)| overwritten(&format!("{path}{}", pointer(&[name])), from, to))
+            .collect(),
+        (Some(_), _) => vec![path.to_owned()],
+        (None, _) => Vec::new(),
+    }
+}
+
+/// The fields of two maps, side by side.
+fn below<'m>(
+    one: &'m Map<String, Value>,
+    other: &'m Map<String, Value>,
+) -> impl Iterator<Item = (&'m str, Option<&'m Value>, Option<&'m Value>)> {
+    let names: BTreeSet<&String> = one.keys().chain(other.keys()).collect();
+    names.into_iter().map(|name| (name.as_str(), one.get(name), other.get(name)))
 }
 
 fn shown(value: Option<&Value>) -> String {
@@ -233,10 +250,10 @@ mod tests {
         assert_eq!(
             change().patch(),
             json!([
-                {"op": "test", "path": "/data/MAINTENANCE_MODE", "value": "false"},
-                {"op": "replace", "path": "/data/MAINTENANCE_MODE", "value": "true"},
                 {"op": "test", "path": "/metadata/annotations", "value": null},
                 {"op": "add", "path": "/metadata/annotations", "value": {}},
+                {"op": "test", "path": "/data/MAINTENANCE_MODE", "value": "false"},
+                {"op": "replace", "path": "/data/MAINTENANCE_MODE", "value": "true"},
                 {"op": "test", "path": "/metadata/annotations/maintenance-mode.github.io~1by", "value": null},
                 {"op": "add", "path": "/metadata/annotations/maintenance-mode.github.io~1by", "value": "ann"},
             ])
@@ -265,11 +282,16 @@ mod tests {
     }
 
     #[test]
-    fn fields_are_told_however_deep_they_are() {
-        let mut change = Change::of(Name::of("route", &configmap()), &configmap());
+    fn fields_that_lose_their_value_are_told_however_deep_they_are() {
+        // Of a map those that change, and a list as a whole.
+        let before = json!({"metadata": {}, "spec": {"tls": {"termination": "reencrypt"}, "to": {"kind": "Service", "name": "a"}, "rules": [1]}});
+        let mut change = Change::of(Name::of("route", &before), &before);
+        change.set("/spec/to".into(), Some(json!({"kind": "Service", "name": "b", "weight": 1})));
+        change.set("/spec/rules".into(), Some(json!([2])));
         change.set("/spec/tls/termination".into(), Some("edge".into()));
         change.annotate("by", Some("ann"));
-        assert_eq!(change.fields().collect::<Vec<_>>(), [["spec", "tls", "termination"]]);
+        let expected = [vec!["spec", "to", "name"], vec!["spec", "rules"], vec!["spec", "tls", "termination"]];
+        assert_eq!(change.overwrites(), expected);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use anyhow::Result;
 use serde_json::Value;
 
 use crate::doors::find::find;
-use crate::entry::{self, EntryKind};
+use crate::entry::{self, EntryKind, Switched};
 use crate::kubectl::Kubectl;
 use crate::object::{self, Name, PREFIX, annotation, label, map, name, query, selects, text};
 use crate::pods::list_pods;
@@ -134,9 +134,12 @@ impl Entries {
         self.all.iter().filter(|entry| text(entry, "/kind") == "Gateway")
     }
 
-    /// The entries that are switched to the page of a release.
+    /// The entries that are switched to the page of a release, and lead there now.
     pub fn led_to<'e>(&'e self, release: &'e str) -> impl Iterator<Item = (Name, &'e Value)> {
-        self.named().filter(move |(_, entry)| entry::page_of(entry).is_some_and(|page| page.release == release))
+        let led = move |entry: &Value, page: &Switched| {
+            page.release == release && entry::services(entry).contains(&page.service)
+        };
+        self.named().filter(move |(_, entry)| entry::page_of(entry).is_some_and(|page| led(entry, &page)))
     }
 
     /// Whether an entry names a Service now.

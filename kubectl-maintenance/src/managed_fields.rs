@@ -64,6 +64,23 @@ pub fn holders<'f>(managed_fields: &'f Value, field: &[&str]) -> impl Iterator<I
         .map(|entry| (text(entry, "/manager"), text(entry, "/operation")))
 }
 
+/// A field as the API server tells it apart from others: a map that is owned as a whole, such as a selector, stands for what
+/// is in it.
+#[must_use]
+pub fn as_owned<'n>(managed_fields: &Value, field: &'n [String]) -> Vec<&'n str> {
+    let all = list(managed_fields, "").fold(json!({}), |all, entry| union(&all, &entry["fieldsV1"]));
+    let mut owned = Vec::new();
+    let mut below = Some(&all);
+    for name in field {
+        owned.push(name.as_str());
+        below = below.and_then(|fields| fields.get(format!("f:{name}")));
+        if below == Some(&json!({})) {
+            break;
+        }
+    }
+    owned
+}
+
 /// Whether somebody else holds a field.
 #[must_use]
 pub fn held_by_others(managed_fields: &Value, field: &[&str]) -> bool {
@@ -81,13 +98,20 @@ fn same_writer(one: &Value, other: &Value) -> bool {
     ["manager", "operation", "apiVersion", "subresource"].iter().all(|field| one.get(field) == other.get(field))
 }
 
-/// Fields that are in either. A field without fields below it is the whole of it.
+/// Fields that are in either. A field without fields below it is the whole of it; a map that has some is `.` beside them.
 fn union(one: &Value, other: &Value) -> Value {
     let (Some(one), Some(other)) = (one.as_object(), other.as_object()) else { return one.clone() };
+    let none = json!({});
     let mut all = one.clone();
     for (name, fields) in other {
-        let fields = all.get(name).map_or_else(|| fields.clone(), |ours| union(ours, fields));
-        all.insert(name.clone(), fields);
+        let both = all.get(name).map(|ours| {
+            let mut both = union(ours, fields);
+            if (ours == &none) != (fields == &none) {
+                both["."] = none.clone();
+            }
+            both
+        });
+        all.insert(name.clone(), both.unwrap_or_else(|| fields.clone()));
     }
     all.into()
 }
@@ -156,6 +180,17 @@ mod tests {
     }
 
     #[test]
+    fn a_map_of_which_the_fields_were_taken_gets_them_back_beside_itself() {
+        let whole = json!({"f:spec": {"f:backend": {".": {}, "f:resource": {}}}});
+        let before = json!([entry("helm", &whole)]);
+        let now = json!([
+            entry("helm", &json!({"f:spec": {"f:backend": {}}})),
+            entry(MANAGER, &json!({"f:spec": {"f:backend": {"f:resource": {}}}})),
+        ]);
+        assert_eq!(given_back(&now, &before, &json!({})), before);
+    }
+
+    #[test]
     fn what_others_wrote_meanwhile_stays_theirs() {
         let before = json!([entry("helm", &json!({"f:data": {"f:A": {}, "f:B": {}, "f:MODE": {}}}))]);
         let now = json!([
@@ -202,6 +237,21 @@ mod tests {
         assert_eq!(given_back(&now, &json!([]), &stay), json!([entry(MANAGER, &json!({"f:spec": {"f:to": to}}))]));
         let before = json!([entry("helm", &json!({"f:spec": {"f:host": {}, "f:to": to}}))]);
         assert_eq!(given_back(&now, &before, &stay)[0], entry("helm", &json!({"f:spec": {"f:host": {}}})));
+    }
+
+    #[test]
+    fn what_is_owned_as_a_whole_stands_for_what_is_in_it() {
+        let fields = json!([
+            entry("helm", &json!({"f:spec": {"f:selector": {}, "f:port": {}}})),
+            entry(MANAGER, &json!({"f:spec": {"f:port": {"f:targetPort": {}}}})),
+        ]);
+        for (field, expected) in [
+            (["spec", "selector", "app"], vec!["spec", "selector"]),
+            (["spec", "port", "targetPort"], vec!["spec", "port", "targetPort"]),
+            (["spec", "to", "name"], vec!["spec", "to", "name"]),
+        ] {
+            assert_eq!(as_owned(&fields, &field.map(str::to_owned)), expected);
+        }
     }
 
     #[test]

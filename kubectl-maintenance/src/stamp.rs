@@ -4,7 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::change::Change;
-use crate::managed_fields::{given_back, held_by_others, only_ours, ours};
+use crate::managed_fields::{as_owned, given_back, held_by_others, only_ours, ours};
 use crate::object::annotation;
 use crate::restore;
 
@@ -83,7 +83,8 @@ pub fn not_given_back(change: &Change) -> Value {
     let now = change.before.pointer("/metadata/managedFields").unwrap_or(&Value::Null);
     let kept = kept_managed_fields(change);
     let mut stay = json!({});
-    for field in change.fields() {
+    for field in change.overwrites() {
+        let field = as_owned(now, &field);
         if held_by_others(now, &field) || only_ours(&kept, &field) {
             let mut place = &mut stay;
             for name in field {

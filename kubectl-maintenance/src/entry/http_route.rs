@@ -38,7 +38,11 @@ pub(super) fn switch(change: &mut Change, page: &Page, wish: &Wish) -> Result<Ve
     }
     let mut kept = Vec::new();
     for path in wish.topmost_paths() {
-        kept.extend(kept_rules(&name, &original, path)?);
+        let rules = kept_rules(&name, &original, path)?;
+        if !rules.is_empty() {
+            notes.push(format!("has a rule for {path} meanwhile, to the application"));
+        }
+        kept.extend(rules);
     }
     // A rule that is split stays in its place, as the first of two equal matches serves a request.
     let mut rules = Vec::new();
@@ -80,7 +84,7 @@ fn to_page(rule: &Value, matches: Vec<Value>, page: &Page, notes: &mut Vec<Strin
     };
     for filter in filters.iter().map(|filter| text(filter, "/type")) {
         match filter {
-            "RequestMirror" | "ExtensionRef" => say(format!("has its filter {filter} no more meanwhile")),
+            "RequestMirror" | "ExtensionRef" => say(format!("goes without its filter {filter} meanwhile")),
             "ExternalAuth" => {
                 say("keeps its filter ExternalAuth, which may ask for a login before the page".to_owned());
             }

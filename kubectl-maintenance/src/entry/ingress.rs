@@ -63,7 +63,7 @@ pub(super) fn switch(change: &mut Change, page: &Page, wish: &Wish) -> Result<Ve
         ));
     }
     if !taken.is_empty() {
-        notes.push(format!("has these annotations no more meanwhile: {}", taken.join(", ")));
+        notes.push(format!("goes without these annotations meanwhile: {}", taken.join(", ")));
     }
     for key in taken {
         change.set(pointer(&["metadata", "annotations", &key]), None);

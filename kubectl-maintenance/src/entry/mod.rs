@@ -162,7 +162,7 @@ pub fn on(entry: &Value, page: &Page, wish: &Wish, stamp: &Stamp) -> Result<Move
         EntryKind::Route => route::switch(&mut planned, page, &wish)?,
         EntryKind::HttpRoute => http_route::switch(&mut planned, page, &wish)?,
     });
-    if planned.fields().next().is_none() {
+    if !planned.steps().any(|(path, ..)| path.starts_with("/spec/")) {
         return Err(match services(&before).contains(&page.service) {
             true => {
                 format!("{name} leads to service/{} already, and it is not known what was there before", page.service)

@@ -31,7 +31,7 @@ pub(super) fn switch(change: &mut Change, page: &Page, wish: &Wish) -> Result<Ve
         "passthrough" => {
             return Err(format!(
                 "{name} is passthrough: TLS ends in the application's pods, and no page pod has their certificate. Give it the \
-                 certificate and termination edge or reencrypt first, or stop here and let the application itself answer"
+                 certificate and termination edge or reencrypt first"
             ));
         }
         "reencrypt" => {

@@ -50,6 +50,10 @@ pub(crate) struct State {
     pub(crate) endpoints: BTreeMap<String, Vec<String>>,
     /// The API server answers the next list with 500.
     pub(crate) broken: bool,
+    /// What a mutating webhook makes of each object that is written.
+    pub(crate) webhook: Option<fn(&mut Value)>,
+    /// Gateways do not read changes of `HTTPRoutes`.
+    pub(crate) gateways_sleep: bool,
     version: u64,
 }
 
@@ -100,7 +104,15 @@ impl Cluster {
             cluster.pod(pod, &json!({"app": "shop"}), None);
         }
         cluster.service("shop", &json!({"app": "shop"}));
+        cluster.page_service("page");
         cluster
+    }
+
+    /// The Service that always leads to the page pods of a standby release.
+    pub(crate) fn page_service(&self, release: &str) {
+        let labels = json!({"app.kubernetes.io/instance": release, "app.kubernetes.io/component": "page"});
+        let spec = json!({"selector": {"app": "page"}, "ports": [{"name": "http", "port": 80, "targetPort": 8080}]});
+        self.add("services", &format!("{release}-page"), &labels, json!({"spec": spec}));
     }
 
     pub(crate) fn release(&self, name: &str, switch: &str, config: &str, data: &Value) {
@@ -128,6 +140,28 @@ impl Cluster {
         let path = json!({"path": "/", "pathType": "Prefix", "backend": {"service": {"name": service, "port": {"number": 80}}}});
         let rule = json!({"host": host, "http": {"paths": [path]}});
         self.add("ingresses", name, labels, json!({"spec": {"rules": [rule]}}));
+    }
+
+    /// A Route of OpenShift that reencrypts, with the defaults that the API server writes.
+    pub(crate) fn route(&self, name: &str, service: &str) {
+        let tls = json!({"termination": "reencrypt", "key": "secret", "destinationCACertificate": "CA"});
+        let to = json!({"kind": "Service", "name": service, "weight": 100});
+        let spec = json!({"host": "*.example.org", "to": to, "port": {"targetPort": "web"}, "tls": tls});
+        self.add("routes", name, &json!({}), json!({"spec": spec}));
+    }
+
+    /// An `HTTPRoute` that its gateway has read, with the defaults that the API server writes.
+    pub(crate) fn http_route(&self, name: &str, service: &str) {
+        let backend = json!({"group": "", "kind": "Service", "name": service, "port": 80, "weight": 1});
+        let matches = json!([{"path": {"type": "PathPrefix", "value": "/"}}]);
+        let spec = json!({
+            "parentRefs": [{"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": "public"}],
+            "hostnames": ["*.example.org"],
+            "rules": [{"matches": matches, "backendRefs": [backend]}],
+        });
+        self.add("httproutes", name, &json!({}), json!({"spec": spec}));
+        self.edit(&format!("httproutes/{name}"), "/metadata/generation", json!(1));
+        self.state.borrow_mut().gateways_read(&format!("httproutes/{name}"));
     }
 
     pub(crate) fn pod(&self, name: &str, labels: &Value, config: Option<&str>) {
@@ -164,6 +198,12 @@ impl Cluster {
         fields["f:metadata"] = json!({"f:labels": {"f:app.kubernetes.io/name": {}}});
         let entry = json!({"manager": manager, "operation": operation, "apiVersion": "v1", "fieldsType": "FieldsV1", "fieldsV1": fields});
         self.edit(object, "/metadata/managedFields", json!([entry]));
+    }
+
+    /// A JSON patch by somebody with kubectl alone; whether it was made.
+    pub(crate) fn patch(&self, object: &str, patch: &str) -> bool {
+        let mut state = self.state.borrow_mut();
+        apply(state.objects.get_mut(object).unwrap(), &serde_json::from_str(patch).unwrap())
     }
 
     pub(crate) fn annotate(&self, object: &str, name: &str, text: &str) {
@@ -341,6 +381,9 @@ impl Kubectl for Cluster {
                     ));
                 }
                 take(&mut after, &serde_json::from_str(patch)?);
+                if let Some(webhook) = state.webhook {
+                    webhook(&mut after);
+                }
                 if !dry_run {
                     if state.forbidden.contains(&format!("start {what}").as_str()) {
                         bail!("kubectl cannot be started");
@@ -421,7 +464,33 @@ impl State {
     fn store(&mut self, key: &str, mut object: Value) {
         self.version += 1;
         object["metadata"]["resourceVersion"] = format!("{}", 1 + self.version).into();
+        if let Some(generation) = object["metadata"]["generation"].as_u64() {
+            object["metadata"]["generation"] = (generation + 1).into();
+        }
         self.objects.insert(key.to_owned(), object);
+        if key.starts_with("httproutes/") && !self.gateways_sleep {
+            self.gateways_read(key);
+        }
+    }
+
+    /// As a gateway's controller says that it has read an `HTTPRoute`.
+    fn gateways_read(&mut self, key: &str) {
+        let services: Vec<String> =
+            self.objects.keys().filter_map(|key| key.strip_prefix("services/")).map(str::to_owned).collect();
+        let route = self.objects.get_mut(key).unwrap();
+        let seen = route["metadata"]["generation"].clone();
+        let backends = route["spec"]["rules"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .flat_map(|rule| rule["backendRefs"].as_array().into_iter().flatten());
+        let resolved = backends.into_iter().all(|backend| services.iter().any(|service| backend["name"] == *service));
+        let condition = |kind: &str, good: bool| {
+            let status = if good { "True" } else { "False" };
+            json!({"type": kind, "status": status, "observedGeneration": seen, "message": "a Service is not there"})
+        };
+        let conditions = [condition("Accepted", true), condition("ResolvedRefs", resolved)];
+        route["status"] = json!({"parents": [{"parentRef": {"name": "public"}, "conditions": conditions}]});
     }
 
     fn read_config(&mut self, pod: &str) {
@@ -445,6 +514,11 @@ impl State {
             return self.pod_answer(pod, port, rest);
         }
         let kinds = path.rsplit('/').next().unwrap();
+        if let Some(route) =
+            path.split_once("/httproutes/").and_then(|(_, name)| self.objects.get(&format!("httproutes/{name}")))
+        {
+            return Answer { status: 200, body: route.to_string() };
+        }
         if let Some(namespace) = path.strip_prefix("/api/v1/namespaces/").filter(|rest| !rest.contains('/')) {
             return status(if namespace == NAMESPACE { 200 } else { 404 }, "a namespace");
         }
@@ -481,7 +555,8 @@ impl State {
         let names: Vec<String> = if let Some(names) = self.endpoints.get(service) {
             names.clone()
         } else {
-            let selector = &self.objects[&format!("services/{service}")]["spec"]["selector"];
+            let Some(service) = self.objects.get(&format!("services/{service}")) else { return json!({}) };
+            let selector = &service["spec"]["selector"];
             let pods = self.objects.iter().filter(|(key, _)| key.starts_with("pods/"));
             let found = pods.filter(|(_, pod)| {
                 let wanted = selector.as_object().unwrap();
@@ -525,7 +600,8 @@ impl State {
 /// The key of an object as kubectl names it.
 fn key(object: &str) -> String {
     let (kind, name) = object.split_once('/').unwrap();
-    format!("{kind}s/{name}")
+    let ending = if kind.ends_with('s') { "es" } else { "s" };
+    format!("{kind}{ending}/{name}")
 }
 
 fn text(value: &Value) -> &str {
@@ -596,24 +672,46 @@ fn apply(object: &mut Value, patch: &Value) -> bool {
     true
 }
 
-/// What a patch of ours sets in `data` and `spec` is ours from then on, and nobody else's.
+/// What a patch of ours sets is ours from then on, and nobody else's; what it takes away is nobody's.
 fn take(object: &mut Value, patch: &Value) {
     const MANAGER: &str = "kubectl-maintenance";
     for operation in patch.as_array().unwrap().iter().filter(|operation| operation["op"] != "test") {
-        let Some((parent, field)) = text(&operation["path"]).trim_start_matches('/').split_once('/') else { continue };
+        let path = text(&operation["path"]).replace("~1", "\0");
+        let fields: Vec<String> =
+            path.split('/').skip(1).map(|field| format!("f:{}", field.replace('\0', "/"))).collect();
         let Some(entries) = object["metadata"]["managedFields"].as_array_mut() else { continue };
-        if !["data", "spec"].contains(&parent) {
+        // Maps are nobody's: what is in them is.
+        if !["f:data", "f:spec"].contains(&fields[0].as_str()) {
             continue;
         }
-        let (parent, field) = (format!("f:{parent}"), format!("f:{field}"));
-        for fields in entries.iter_mut().filter_map(|entry| entry["fieldsV1"][&parent].as_object_mut()) {
-            fields.remove(&field);
+        for entry in entries.iter_mut() {
+            drop_field(&mut entry["fieldsV1"], &fields);
+        }
+        if operation["op"] == "remove" {
+            continue;
         }
         if !entries.iter().any(|entry| entry["manager"] == MANAGER) {
             entries.push(json!({"manager": MANAGER, "operation": "Update", "apiVersion": "v1", "fieldsV1": {}}));
         }
         let ours = entries.iter_mut().find(|entry| entry["manager"] == MANAGER).unwrap();
-        ours["fieldsV1"][&parent][&field] = json!({});
+        let mut place = &mut ours["fieldsV1"];
+        for field in fields {
+            place = &mut place[field];
+        }
+        *place = json!({});
+    }
+}
+
+fn drop_field(fields: &mut Value, path: &[String]) {
+    let Some(inner) = fields.as_object_mut() else { return };
+    match path {
+        [field] => drop(inner.remove(field)),
+        [field, rest @ ..] => {
+            if let Some(below) = inner.get_mut(field) {
+                drop_field(below, rest);
+            }
+        }
+        [] => {}
     }
 }
 

@@ -5,6 +5,7 @@
 mod cluster;
 mod config;
 mod doors;
+mod entry;
 mod owned;
 mod receipt;
 mod service;

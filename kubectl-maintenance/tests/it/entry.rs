@@ -1,0 +1,645 @@
+//! Kind `entry`: an Ingress, a Route or an `HTTPRoute` as it stands is led to the page, and given back exactly.
+
+use serde_json::{Value, json};
+
+use crate::cluster::{Cluster, NAMESPACE, page_labels};
+use crate::doors::Door;
+
+const EXCLUDE: &str = "maintenance-mode.github.io/exclude";
+/// No host of it can be asked.
+const HOST: &str = "*.example.org";
+
+/// A standby release without a front Service, and one entry of each kind to an application that knows nothing of it.
+fn shop() -> Cluster {
+    let cluster = Cluster::standby();
+    cluster.remove("services/shop-front");
+    cluster.ingress("shop", HOST, "shop", &json!({}));
+    cluster.route("shop", "shop");
+    cluster.http_route("shop", "shop");
+    cluster
+}
+
+/// As it may be compared: what the API server counts is left out, and an empty map, which it leaves out.
+fn comparable(object: &Value) -> Value {
+    let mut object = object.clone();
+    object.as_object_mut().unwrap().remove("status");
+    let metadata = object["metadata"].as_object_mut().unwrap();
+    for counted in ["resourceVersion", "generation"] {
+        metadata.remove(counted);
+    }
+    if metadata.get("annotations") == Some(&json!({})) {
+        metadata.remove("annotations");
+    }
+    object
+}
+
+fn backend(cluster: &Cluster, name: &str) -> String {
+    let ingress = cluster.object(&format!("ingresses/{name}"));
+    let name = &ingress["spec"]["rules"][0]["http"]["paths"][0]["backend"]["service"]["name"];
+    name.as_str().unwrap().to_owned()
+}
+
+#[track_caller]
+fn nothing_has_changed(cluster: &Cluster) {
+    assert_eq!(cluster.changes(), [[""; 0]; 0]);
+}
+
+#[test]
+fn each_kind_is_led_to_the_page_and_given_back_exactly() {
+    let cluster = shop();
+    for (target, object, spec) in [
+        ("ingress/shop", "ingresses/shop", json!({"f:spec": {"f:rules": {}}})),
+        ("route/shop", "routes/shop", json!({"f:spec": {"f:to": {}, "f:port": {}, "f:tls": {"f:termination": {}}}})),
+        ("httproute/shop", "httproutes/shop", json!({"f:spec": {"f:rules": {}, "f:hostnames": {}}})),
+    ] {
+        cluster.written(object, "helm", "Apply", &spec);
+        let before = comparable(&cluster.object(object));
+        let says = format!("{target}: maintenance is in force after");
+        cluster.run(&["on", target]).ended(0, &[&says, "no front door was checked"]);
+        let during = cluster.object(object);
+        assert!(during["spec"].to_string().contains("page-page"), "{during:#}");
+        assert!(!during["metadata"]["annotations"].to_string().contains("secret"), "{during:#}");
+        assert_eq!(during["metadata"]["annotations"]["maintenance-mode.github.io/by"], "ann");
+        cluster.run(&["off", target]).ended(0, &[&format!("{target}: normal is in force after")]);
+        assert_eq!(comparable(&cluster.object(object)), before);
+    }
+}
+
+#[test]
+fn kubectl_alone_can_restore_by_the_annotation() {
+    let cluster = shop();
+    let before = comparable(&cluster.object("ingresses/shop"));
+    cluster.run(&["on", "ingress/shop", "--reason", "new database"]).ended(0, &[]);
+    let during = cluster.object("ingresses/shop");
+    let restore = during["metadata"]["annotations"]["maintenance-mode.github.io/restore"].as_str().unwrap();
+    assert!(cluster.patch("ingresses/shop", restore));
+    let mut after = comparable(&cluster.object("ingresses/shop"));
+    after["metadata"]["managedFields"] = json!([]);
+    assert_eq!(after, before);
+}
+
+#[test]
+fn several_entries_move_together_or_not_at_all() {
+    let cluster = shop();
+    cluster.forbid("really patch route/shop");
+    let said = cluster.run(&["on", "ingress/shop", "route/shop"]);
+    said.ended(1, &["route/shop in namespace shop cannot be patched", "ingress/shop in namespace shop is as it was"]);
+    assert_eq!(backend(&cluster, "shop"), "shop");
+}
+
+#[test]
+fn a_missing_right_is_told_before_anything_changes() {
+    let cluster = shop();
+    cluster.forbid("patch route/shop");
+    cluster
+        .run(&["on", "ingress/shop", "route/shop"])
+        .ended(1, &["route/shop in namespace shop cannot be patched", "Nothing has changed"]);
+    nothing_has_changed(&cluster);
+}
+
+#[test]
+fn a_change_whose_answer_is_lost_counts_as_made() {
+    let cluster = shop();
+    cluster.forbid("answer patch ingress/shop");
+    cluster.run(&["on", "ingress/shop"]).ended(0, &["ingress/shop: maintenance is in force"]);
+    assert_eq!(backend(&cluster, "shop"), "page-page");
+}
+
+#[test]
+fn ctrl_c_while_it_changes_puts_back_what_was_changed() {
+    let cluster = shop();
+    cluster.interrupt_at("patch ingress/shop");
+    let said = cluster.run(&["on", "ingress/shop", "route/shop"]);
+    said.ended(130, &["interrupted: ingress/shop in namespace shop is as it was"]);
+    assert_eq!(backend(&cluster, "shop"), "shop");
+    assert_eq!(cluster.object("routes/shop")["spec"]["to"]["name"], "shop");
+}
+
+#[test]
+fn a_webhook_that_changes_what_is_written_is_told_before_anything_changes() {
+    let cluster = shop();
+    cluster.state.borrow_mut().webhook = Some(|object| {
+        if let Some(path) = object.pointer_mut("/spec/rules/0/http/paths/0/pathType") {
+            *path = json!("Exact");
+        }
+    });
+    cluster.run(&["on", "ingress/shop"]).ended(
+        1,
+        &[
+            "the cluster changes what is written to ingress/shop in namespace shop",
+            r#"spec.rules.0.http.paths.0.pathType is "Exact" instead of "Prefix""#,
+            "is there a mutating webhook? Nothing has changed",
+        ],
+    );
+    nothing_has_changed(&cluster);
+}
+
+#[test]
+fn a_change_between_the_look_and_the_patch_is_named() {
+    let cluster = shop();
+    cluster.before("patch", |state| state.edit("ingresses/shop", "/spec/rules/0/host", json!("theirs")));
+    let said = cluster.run(&["on", "ingress/shop"]);
+    said.ended(1, &[r#"ingress/shop in namespace shop was changed by somebody meanwhile (spec.rules.0.host is "theirs", and was "*.example.org")"#]);
+}
+
+// === what is refused ===
+
+#[test]
+fn an_entry_that_is_not_there_is_named_with_those_that_are() {
+    let cluster = shop();
+    cluster.remove("httproutes/shop");
+    cluster
+        .run(&["on", "ingress/shpo"])
+        .ended(1, &["there is no ingress/shpo in namespace shop; there is: ingress/shop, route/shop"]);
+    cluster.forbid("list routes");
+    cluster
+        .run(&["on", "route/shop"])
+        .ended(1, &["route/shop cannot be looked at, as routes may not be listed in namespace shop"]);
+}
+
+#[test]
+fn one_that_needs_no_switch_of_its_own_is_refused_and_says_what_to_do() {
+    let cluster = Cluster::standby();
+    cluster.ingress("excluded", HOST, "shop", &json!({EXCLUDE: "true"}));
+    let labels = json!({"helm.sh/chart": "maintenance-mode-0.2.0", "app.kubernetes.io/instance": "page"});
+    cluster.ingress("own", HOST, "page-page", &labels);
+    cluster.ingress("front", HOST, "shop-front", &json!({}));
+    cluster.ingress("page", HOST, "page-page", &json!({}));
+    for (name, says) in [
+        ("excluded", "has the label maintenance-mode.github.io/exclude"),
+        ("own", "is a part of release page, which is switched as a whole: kubectl maintenance on page"),
+        (
+            "front",
+            "leads to service/shop-front, a front Service of release page, which switches it: kubectl maintenance on page",
+        ),
+        ("page", "leads to service/page-page, the page of release page, in either mode: there is nothing to switch"),
+    ] {
+        let said = cluster.run(&["on", &format!("ingress/{name}")]);
+        said.ended(1, &[&format!("ingress/{name} {says}"), "Nothing has changed"]);
+        nothing_has_changed(&cluster);
+    }
+}
+
+#[test]
+fn services_are_refused_and_front_services_by_naming_their_release() {
+    let cluster = Cluster::standby();
+    for target in ["service/shop-front", "shop-front"] {
+        cluster
+            .run(&["on", target])
+            .ended(64, &["service/shop-front is a front Service of release page: name the release"]);
+    }
+    for command in ["on", "off", "status"] {
+        cluster.run(&[command, "service/shop"]).ended(
+            64,
+            &[
+                "service/shop cannot be switched: the page pods lack the labels that it selects",
+                "Take it over as a front Service",
+            ],
+        );
+    }
+}
+
+#[test]
+fn the_page_is_that_of_the_only_standby_release_or_of_the_one_that_is_named() {
+    let cluster = shop();
+    cluster.release("other", "service", "other-config", &json!({}));
+    let mut labels = page_labels();
+    labels["app.kubernetes.io/instance"] = "other".into();
+    cluster.pod("other-1", &labels, Some("other-config"));
+    cluster
+        .run(&["on", "ingress/shop"])
+        .ended(64, &["there are several standby releases in namespace shop, so name one with --page: other, page"]);
+    cluster
+        .run(&["on", "ingress/shop", "--page", "third"])
+        .ended(64, &[r#"invalid --page "third": expected a standby release of namespace shop: other, page"#]);
+    cluster
+        .run(&["on", "ingress/shop", "--page", "other"])
+        .ended(1, &["release other in namespace shop has no Service that leads to its page pods. Nothing has changed"]);
+    cluster.page_service("other");
+    cluster.run(&["on", "ingress/shop", "--page", "other"]).ended(0, &[]);
+    assert_eq!(backend(&cluster, "shop"), "other-page");
+    cluster.run(&["on", "ingress/shop", "--page", "page"]).ended(
+        1,
+        &["ingress/shop leads to the page of release other already: run kubectl maintenance off ingress/shop"],
+    );
+    // Of one that is switched it stays the same.
+    cluster
+        .run(&["on", "ingress/shop", "--reason", "longer"])
+        .ended(0, &["it was led to the page of release other already since"]);
+    let cluster = shop();
+    cluster.remove("configmaps/page-config");
+    cluster.run(&["on", "ingress/shop"]).ended(
+        1,
+        &["there is no standby release in namespace shop, whose page users would get: install one with shape=standby"],
+    );
+}
+
+#[test]
+fn no_page_pod_that_is_ready_is_refused() {
+    let cluster = shop();
+    cluster.unready("page-1");
+    cluster.unready("page-2");
+    cluster.run(&["on", "ingress/shop"]).ended(
+        1,
+        &["no page pod of release page is Ready: users would get the router's own error. Nothing has changed"],
+    );
+    nothing_has_changed(&cluster);
+    cluster.run(&["on", "ingress/shop", "--force"]).ended(0, &["forced: no page pod of release page is Ready"]);
+}
+
+#[test]
+fn flags_of_entries_are_misuse_for_releases() {
+    let cluster = shop();
+    for flag in [["--keep-path", "/hooks"], ["--bypass-header", "X-Tester=1"], ["--drop-annotation", "a/b"]] {
+        let name = flag[0];
+        cluster
+            .run(&["on", "page", flag[0], flag[1]])
+            .ended(64, &[&format!("{name} is for entries"), "page is a release"]);
+        cluster.run(&["on", "ingress/shop", "page", flag[0], flag[1]]).ended(64, &["page is a release"]);
+        cluster
+            .run(&["on", flag[0], flag[1]])
+            .ended(64, &[&format!("{name} is for entries: name one as ingress/NAME")]);
+    }
+    cluster.run(&["on", "page", "--page", "page"]).ended(64, &["--page is for entries"]);
+    nothing_has_changed(&cluster);
+}
+
+#[test]
+fn what_a_kind_cannot_do_is_refused() {
+    let cluster = shop();
+    cluster
+        .run(&["on", "route/shop", "--keep-path", "/hooks"])
+        .ended(1, &["route/shop has one path", "Nothing has changed"]);
+    cluster.edit("routes/shop", "/spec/tls/termination", json!("passthrough"));
+    cluster.run(&["on", "ingress/shop", "route/shop"]).ended(1, &["route/shop is passthrough", "Nothing has changed"]);
+    nothing_has_changed(&cluster);
+}
+
+// === who else writes it ===
+
+#[test]
+fn argo_cd_and_flux_are_refused_with_what_to_do_instead() {
+    let instead = "commit the change in Git as examples/entry-in-git does, or let the entry name a front Service";
+    let cluster = shop();
+    cluster.edit(
+        "ingresses/shop",
+        "/metadata/annotations",
+        json!({"argocd.argoproj.io/tracking-id": "shop:v1/Ingress:shop/shop"}),
+    );
+    cluster.run(&["on", "ingress/shop"]).ended(
+        1,
+        &[
+            "ingress/shop is written by Argo CD (shop); self-heal takes this change back",
+            instead,
+            "--force goes on all the same",
+        ],
+    );
+    nothing_has_changed(&cluster);
+    cluster.run(&["on", "ingress/shop", "--force"]).ended(0, &["forced: ingress/shop is written by Argo CD (shop)"]);
+    // What Git has is put back.
+    cluster.run(&["off", "ingress/shop"]).ended(0, &["normal is in force"]);
+    cluster.label("routes/shop", "kustomize.toolkit.fluxcd.io/name", "apps");
+    cluster
+        .run(&["on", "route/shop"])
+        .ended(1, &["written by Flux (kustomization apps)", instead, "flux suspend kustomization apps"]);
+}
+
+#[test]
+fn helm_is_told_of_in_one_line_by_its_version_and_the_kind() {
+    for (operation, target, says) in [
+        ("Update", "ingress/shop", "(by Helm 3) opens ingress/shop to users at once and without a word"),
+        ("Update", "route/shop", "(by Helm 3) leaves route/shop on the page"),
+        ("Update", "httproute/shop", "(by Helm 3) leaves httproute/shop on the page"),
+        ("Apply", "ingress/shop", "(by Helm 4) fails with a conflict at ingress/shop, half applied"),
+    ] {
+        let cluster = shop();
+        let object = target.replace("ingress/", "ingresses/").replace("route/", "routes/");
+        cluster.edit(&object, "/metadata/annotations", json!({"meta.helm.sh/release-name": "app"}));
+        cluster.written(&object, "helm", operation, &json!({"f:spec": {"f:rules": {}, "f:to": {}}}));
+        let said = cluster.run(&["on", target]);
+        said.ended(0, &[&format!("note: {target}: the next helm upgrade of app {says}"), "kubectl maintenance off"]);
+        assert_eq!(said.err.matches("helm upgrade").count(), 1, "{}", said.err);
+        // It is told by who wrote it before we did.
+        cluster.run(&["on", target, "--reason", "longer"]).ended(0, &[says]);
+        cluster.run(&["off", target]).not("helm upgrade");
+    }
+}
+
+// === a second on, and off ===
+
+#[test]
+fn a_second_on_adds_to_the_first() {
+    let cluster = shop();
+    cluster.run(&["on", "ingress/shop"]).ended(0, &[]);
+    let said = cluster.run(&["on", "ingress/shop", "--keep-path", "/hooks"]);
+    said.ended(0, &["it was led to the page of release page already since 2026-12-01T20:00:00Z, by ann"]);
+    let paths = cluster.object("ingresses/shop")["spec"]["rules"][0]["http"]["paths"].clone();
+    assert!(paths.to_string().contains("/hooks"), "{paths}");
+    cluster.run(&["off", "ingress/shop"]).ended(0, &[]);
+    assert_eq!(cluster.object("ingresses/shop")["spec"]["rules"][0]["http"]["paths"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn off_of_what_is_not_switched_changes_nothing() {
+    let cluster = shop();
+    cluster.run(&["off", "ingress/shop"]).ended(0, &["it was in mode normal already"]);
+    nothing_has_changed(&cluster);
+}
+
+#[test]
+fn what_somebody_changed_meanwhile_is_told_and_only_restored_by_force() {
+    let cluster = shop();
+    let before = comparable(&cluster.object("ingresses/shop"));
+    cluster.run(&["on", "ingress/shop"]).ended(0, &[]);
+    cluster.edit("ingresses/shop", "/spec/rules/0/host", json!("new.example.org"));
+    let said = cluster.run(&["off", "ingress/shop"]);
+    said.ended(
+        1,
+        &[
+            "ingress/shop was changed by somebody meanwhile",
+            r#"spec.rules.0.host is "new.example.org""#,
+            "Nothing has changed; --force restores it as it was before",
+        ],
+    );
+    nothing_has_changed(&cluster);
+    cluster
+        .run(&["off", "ingress/shop", "--force"])
+        .ended(0, &["forced: ingress/shop was changed by somebody meanwhile"]);
+    assert_eq!(comparable(&cluster.object("ingresses/shop"))["spec"], before["spec"]);
+}
+
+#[test]
+fn what_was_applied_again_only_loses_our_annotations() {
+    let cluster = shop();
+    let before = cluster.object("ingresses/shop");
+    cluster.run(&["on", "ingress/shop"]).ended(0, &[]);
+    cluster.edit("ingresses/shop", "/spec", before["spec"].clone());
+    cluster.run(&["status", "ingress/shop"]).ended(
+        1,
+        &["WRONG: somebody has put it back, so users get the application: kubectl maintenance off ingress/shop takes"],
+    );
+    cluster.run(&["off", "ingress/shop"]).ended(0, &["normal is in force"]);
+    for change in cluster.changes() {
+        let at = change.iter().position(|word| word == "-p").unwrap();
+        let patch: Value = serde_json::from_str(&change[at + 1]).unwrap();
+        let paths: Vec<&Value> = patch.as_array().unwrap().iter().map(|operation| &operation["path"]).collect();
+        assert!(paths.iter().all(|path| path.as_str().unwrap().starts_with("/metadata/")), "{paths:?}");
+    }
+    assert_eq!(comparable(&cluster.object("ingresses/shop")), comparable(&before));
+}
+
+#[test]
+fn users_are_let_in_where_one_service_of_the_entry_has_a_ready_pod() {
+    let cluster = shop();
+    cluster.run(&["on", "ingress/shop"]).ended(0, &[]);
+    cluster.remove("pods/shop-1");
+    cluster.remove("pods/shop-2");
+    let why = "the application behind ingress/shop has no ready pod (service/shop): users would get no answer";
+    cluster.run(&["off", "ingress/shop"]).ended(1, &[why, "Nothing has changed"]);
+    nothing_has_changed(&cluster);
+    cluster.run(&["off", "ingress/shop", "--force"]).ended(0, &["forced: the application behind ingress/shop"]);
+
+    let cluster = shop();
+    let more =
+        json!({"path": "/api", "pathType": "Prefix", "backend": {"service": {"name": "api", "port": {"number": 80}}}});
+    let mut ingress = cluster.object("ingresses/shop");
+    ingress["spec"]["rules"][0]["http"]["paths"].as_array_mut().unwrap().push(more);
+    cluster.edit("ingresses/shop", "/spec", ingress["spec"].clone());
+    cluster.run(&["on", "ingress/shop"]).ended(0, &[]);
+    cluster
+        .run(&["off", "ingress/shop"])
+        .ended(0, &["there is no ready pod behind service/api: users get no answer there"]);
+}
+
+#[test]
+fn off_needs_no_page_release() {
+    let cluster = shop();
+    cluster.run(&["on", "ingress/shop"]).ended(0, &[]);
+    cluster.remove("configmaps/page-config");
+    let gone = "release page, to whose page it is led, is not there any more: run kubectl maintenance off ingress/shop";
+    cluster.run(&["status"]).ended(1, &[&format!("WRONG: {gone}")]);
+    cluster.run(&["off"]).ended(64, &["so name the entries that are to be given back: ingress/shop"]);
+    cluster.run(&["on", "ingress/shop"]).ended(1, &["leads to the page of release page, which is not there any more"]);
+    cluster.run(&["off", "ingress/shop"]).ended(0, &["normal is in force"]);
+    assert_eq!(backend(&cluster, "shop"), "shop");
+}
+
+// === canaries ===
+
+#[test]
+fn a_canary_goes_with_the_ingress_of_its_host() {
+    let cluster = shop();
+    for (name, labels) in [("canary", json!({})), ("testers", json!({EXCLUDE: "true"}))] {
+        cluster.ingress(name, HOST, "shop", &labels);
+        cluster.edit(
+            &format!("ingresses/{name}"),
+            "/metadata/annotations",
+            json!({"nginx.ingress.kubernetes.io/canary": "true"}),
+        );
+    }
+    let said = cluster.run(&["on", "ingress/shop"]);
+    said.ended(
+        0,
+        &["ingress/canary is a canary of ingress/shop, and goes with it", "ingress/canary: maintenance is in force"],
+    );
+    let backends = ["shop", "canary", "testers"].map(|name| backend(&cluster, name));
+    assert_eq!(backends, ["page-page", "page-page", "shop"]);
+    cluster.run(&["off", "ingress/shop"]).ended(0, &["ingress/canary: normal is in force"]);
+    assert_eq!(backend(&cluster, "canary"), "shop");
+}
+
+// === cold proxies ===
+
+#[test]
+fn a_side_that_no_other_entry_names_is_cold() {
+    let cluster = shop();
+    cluster.remove("routes/shop");
+    cluster.remove("httproutes/shop");
+    let page = "no other entry names service/page-page, so a proxy such as Envoy may answer the first requests";
+    let application = "no other entry names service/shop, so a proxy such as Envoy may answer the first requests";
+    cluster.run(&["on", "ingress/shop"]).ended(0, &[page, "page.host"]);
+    cluster.run(&["off", "ingress/shop"]).ended(0, &[application, "an entry for admins"]);
+    cluster.ingress("page", HOST, "page-page", &json!({}));
+    cluster.ingress("office", HOST, "shop", &json!({EXCLUDE: "true"}));
+    cluster.run(&["on", "ingress/shop"]).not("no other entry names");
+    cluster.run(&["off", "ingress/shop"]).not("no other entry names");
+}
+
+// === what the page says ===
+
+#[test]
+fn what_the_page_says_is_said_once_and_put_back_with_the_last_entry() {
+    let cluster = shop();
+    let said = cluster.run(&["on", "ingress/shop", "route/shop", "--message", "Back soon", "--for", "2h"]);
+    said.ended(0, &["page: 2 of 2 page pods have read the change", "page: the page pods have read what the page says"]);
+    assert_eq!(cluster.patched(), ["configmap/page-config", "ingress/shop", "route/shop"]);
+    assert_eq!(cluster.data("page-config")["MAINTENANCE_MESSAGE"], "Back soon");
+    cluster.run(&["status", "page"]).ended(
+        0,
+        &[
+            "the page says: Back soon",
+            "entries that are led to its page: ingress/shop, route/shop",
+            "pod/page-1: serves the page",
+        ],
+    );
+    // A second message is the only one.
+    cluster.run(&["on", "route/shop", "--message", "Later"]).ended(0, &[]);
+    cluster.run(&["off", "route/shop"]).ended(0, &[]);
+    assert_eq!(cluster.patched(), ["route/shop", "route/shop"]);
+    assert_eq!(cluster.data("page-config")["MAINTENANCE_MESSAGE"], "Later");
+    cluster.run(&["off", "ingress/shop"]).ended(0, &[]);
+    assert_eq!(cluster.patched()[0], "ingress/shop");
+    assert_eq!(cluster.data("page-config").get("MAINTENANCE_MESSAGE"), None);
+    assert_eq!(cluster.data("page-config").get("MAINTENANCE_UNTIL"), None);
+}
+
+#[test]
+fn the_texts_of_a_release_that_is_off_stay_while_entries_lead_to_its_page() {
+    let cluster = Cluster::standby();
+    cluster.ingress("old", HOST, "shop", &json!({}));
+    cluster.run(&["on", "page", "ingress/old", "--message", "Back soon"]).ended(0, &[]);
+    assert_eq!(cluster.patched(), ["configmap/page-config", "service/shop-front", "ingress/old"]);
+    let said = cluster.run(&["off", "page"]);
+    said.ended(0, &["users of ingress/old still get its page: kubectl maintenance off ingress/old ends that"]);
+    assert_eq!(cluster.data("page-config")["MAINTENANCE_MESSAGE"], "Back soon");
+    cluster.run(&["status"]).ended(0, &["the page says: Back soon"]);
+    cluster.run(&["off", "ingress/old"]).ended(0, &[]);
+    assert_eq!(cluster.data("page-config").get("MAINTENANCE_MESSAGE"), None);
+}
+
+// === in force ===
+
+#[test]
+fn only_doors_of_the_entry_that_lead_to_the_new_side_are_asked() {
+    let (door, other) = (Door::open(503, true), Door::open(200, false));
+    let host = |door: &Door| door.url.trim_start_matches("http://").trim_end_matches('/').to_owned();
+    let cluster = shop();
+    cluster.ingress("users", &host(&door), "shop", &json!({}));
+    cluster.ingress("page", &host(&other), "page-page", &json!({}));
+    let said = cluster.run(&["on", "ingress/users"]);
+    said.ended(0, &[&format!("ingress/users: front door: {} answers 503 with our marker", door.url)]);
+    said.not(&other.url);
+    cluster.run(&["status", "ingress/users"]).ended(0, &["front door (ingress/users): "]);
+    door.turn(200, false);
+    cluster.run(&["status", "ingress/users"]).ended(1, &["front door (ingress/users) does not fit mode maintenance"]);
+    cluster.run(&["off", "ingress/users"]).ended(0, &[&format!("ingress/users: front door: {} answers 200", door.url)]);
+}
+
+#[test]
+fn gateways_must_have_read_an_http_route() {
+    let cluster = shop();
+    cluster.run(&["on", "httproute/shop"]).ended(0, &["httproute/shop: its gateways have read the change"]);
+    cluster.state.borrow_mut().gateways_sleep = true;
+    cluster.run(&["off", "httproute/shop", "--timeout", "2s"]).ended(
+        1,
+        &[
+            "not in force after 2 s: httproute/shop: gateway public has not read it",
+            "httproute/shop is changed to normal",
+        ],
+    );
+    // What was so before is not waited for.
+    cluster.run(&["on", "httproute/shop"]).ended(0, &["maintenance is in force"]);
+}
+
+#[test]
+fn a_gateway_that_does_not_find_the_service_is_told() {
+    let cluster = shop();
+    cluster.before("patch httproute/shop", |state| drop(state.objects.remove("services/page-page")));
+    cluster
+        .run(&["on", "httproute/shop", "--timeout", "2s"])
+        .ended(1, &["not in force after 2 s: httproute/shop: gateway public says: a Service is not there"]);
+}
+
+#[test]
+fn a_dry_run_prints_each_command_and_changes_nothing() {
+    let cluster = shop();
+    cluster.run(&["on", "ingress/shop", "httproute/shop", "--dry-run", "--message", "Back soon"]).ended(
+        0,
+        &[
+            "kubectl patch configmap/page-config --namespace shop",
+            "kubectl patch ingress/shop --namespace shop",
+            "kubectl patch httproute/shop --namespace shop",
+            "page: would annotate its pods",
+            "httproute/shop: would wait until its gateways have read the change",
+            "ingress/shop: would not ask a front door: *.example.org is a wildcard host",
+        ],
+    );
+    nothing_has_changed(&cluster);
+}
+
+// === without a target, and status ===
+
+#[test]
+fn where_only_entries_can_be_meant_they_are_listed() {
+    let cluster = shop();
+    cluster.ingress("office", HOST, "shop", &json!({EXCLUDE: "true"}));
+    cluster.run(&["on"]).ended(
+        64,
+        &["release page has no front Service, so name what is to lead to its page: ingress/shop, route/shop, httproute/shop"],
+    );
+    cluster.run(&["off"]).ended(
+        64,
+        &["release page has no front Service, and no entry leads to its page, so nothing is in maintenance"],
+    );
+    cluster.run(&["on", "route/shop"]).ended(0, &[]);
+    cluster.run(&["off"]).ended(64, &["so name what is to be given back: route/shop"]);
+    cluster.run(&["on", "page"]).ended(1, &["release page has no front Service, so nothing can be switched"]);
+}
+
+#[test]
+fn status_tells_of_switched_entries_and_of_those_that_are_named() {
+    let cluster = shop();
+    let said = cluster.run(&["status"]);
+    said.ended(0, &["no front Service: entries can be led to its page", "shop       page    service  normal"]);
+    said.not("ingress/shop");
+    cluster.run(&["status", "ingress/shop"]).ended(
+        0,
+        &[
+            "ingress/shop: normal\n",
+            "application behind service/shop: 2 ready endpoints",
+            "front door (ingress/shop) unchecked",
+        ],
+    );
+    cluster.edit("ingresses/shop", "/metadata/annotations", json!({"meta.helm.sh/release-name": "app"}));
+    cluster
+        .run(&["on", "ingress/shop", "--reason", "new database", "--for", "2h", "--keep-path", "/hooks"])
+        .ended(0, &[]);
+    let said = cluster.run(&["status"]);
+    said.ended(
+        0,
+        &[
+            "NAMESPACE  TARGET        KIND     MODE         SINCE                 BY   UNTIL                 REASON\n",
+            "shop       ingress/shop  entry    maintenance  2026-12-01T20:00:00Z  ann  2026-12-01T22:00:00Z  new database\n",
+            "ingress/shop: maintenance, led to the page of release page (service/page-page), owned by Helm (app)",
+            "stays with the application: /hooks",
+            "entries that are led to its page: ingress/shop\n",
+        ],
+    );
+    let said = cluster.run(&["status", "-o", "json"]);
+    let printed: Value = serde_json::from_str(&said.out).unwrap();
+    let items = printed["items"].as_array().unwrap();
+    let entry = items.iter().find(|item| item["target"] == "ingress/shop").unwrap();
+    assert_eq!(
+        (&entry["kind"], &entry["page"], &entry["namespace"]),
+        (&json!("entry"), &json!("page"), &json!(NAMESPACE))
+    );
+    cluster.run(&["status", "-A"]).ended(0, &["ingress/shop in shop"]);
+    cluster.edit("ingresses/shop", "/spec/rules/0/host", json!("theirs"));
+    let says = r#"WRONG: somebody changed it meanwhile (spec.rules.0.host is "theirs", and was "*.example.org"): kubectl maintenance off ingress/shop --force"#;
+    cluster.run(&["status"]).ended(1, &["neither", says]);
+    // Led elsewhere, it leads to no page.
+    cluster.edit("ingresses/shop", "/spec/rules/0/http/paths/0/backend/service/name", json!("theirs"));
+    cluster.run(&["status", "page"]).not("entries that are led to its page");
+    cluster
+        .run(&["status", "ingress/nope"])
+        .ended(1, &["there is no ingress/nope in namespace shop; there is: ingress/shop"]);
+}
+
+#[test]
+fn other_entries_to_the_same_application_are_told() {
+    let cluster = shop();
+    cluster.ingress("old", HOST, "shop", &json!({}));
+    cluster.ingress("office", HOST, "shop", &json!({EXCLUDE: "true"}));
+    let said = cluster.run(&["on", "ingress/shop", "route/shop"]);
+    said.ended(0, &["these entries still lead to the application: ingress/old, httproute/shop\n"]);
+}
