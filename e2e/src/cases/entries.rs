@@ -36,7 +36,7 @@ const FILES: [File; 9] = [
         name: "alb",
         targets: &["ingress/alb"],
         stay: &["to-https"],
-        named: &["ingress/alb", "use-annotation"],
+        named: &["ingress/alb: is not switched in the path /old", "to-https"],
         ..PLAIN
     },
     File {
@@ -76,7 +76,8 @@ async fn there_and_back(release: &Release<'_>, file: &File) -> Result<()> {
     apply(release, file.name, flags).await?;
     let before = Before::of_all(release, &[file.targets, file.twins].concat()).await?;
 
-    let told = plugin::plugin_for(release, file.targets, &["on"]).await?;
+    // Nobody here reaches their hosts, so there is nothing to wait for.
+    let told = plugin::plugin_for(release, file.targets, &["on", "--wait=false"]).await?;
     let text = told.text();
     told.success()?;
     for name in file.named {
@@ -85,7 +86,7 @@ async fn there_and_back(release: &Release<'_>, file: &File) -> Result<()> {
     for entry in &before {
         entry.leads_to_the_page(release, file.stay).await.with_context(|| text.clone())?;
     }
-    plugin::plugin_for(release, file.targets, &["off"]).await?.success()?;
+    plugin::plugin_for(release, file.targets, &["off", "--wait=false"]).await?.success()?;
     for entry in &before {
         entry.is_again(release).await?;
     }
