@@ -1,5 +1,7 @@
 //! What `on` and `off` are about in a namespace: the releases and entries that are named, else the only release.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use anyhow::{Result, bail};
 use serde_json::Value;
 
@@ -8,11 +10,13 @@ use crate::entry;
 use crate::failure::Misuse;
 use crate::kubectl::Kubectl;
 use crate::object::Name;
-use crate::receipt::Receipt;
+use crate::read::{self, Listed};
+use crate::receipt::{LeftOut, Receipt};
 use crate::release::{self, Mode, Release};
 use crate::session::Session;
+use crate::switch::refuse;
 use crate::target::{Target, no_service};
-use crate::{cli, who};
+use crate::{all, cli, who};
 
 /// What is to be switched, and what else there is.
 #[derive(Debug)]
@@ -27,13 +31,21 @@ pub struct Chosen {
     pub there: Vec<Release>,
     /// All entries and Services of the namespace.
     pub around: Entries,
+    /// What `--all` leaves out.
+    pub left_out: Vec<LeftOut>,
 }
 
-/// The targets that are named, else the only release in the namespace.
+/// The targets that are named, or all that `--all` takes, else the only release in the namespace.
 ///
 /// # Errors
 /// Where one is not there or cannot be switched, or none is named and there is not just one release.
-pub fn choose(session: &Session<'_>, switch: &cli::Switch, mode: Mode, receipt: &mut Receipt) -> Result<Chosen> {
+pub fn choose(
+    session: &Session<'_>,
+    switch: &cli::Switch,
+    force: bool,
+    mode: Mode,
+    receipt: &mut Receipt,
+) -> Result<Chosen> {
     let kubectl = session.kubectl;
     let namespace = match &switch.place.namespace {
         Some(namespace) => namespace.clone(),
@@ -45,8 +57,10 @@ pub fn choose(session: &Session<'_>, switch: &cli::Switch, mode: Mode, receipt: 
     for release in &mut there {
         release.led_here = around.led_to(&release.name).map(|(name, _)| name).collect();
     }
-    let mut chosen = Chosen { namespace, releases: Vec::new(), entries: Vec::new(), there, around };
+    let mut chosen =
+        Chosen { namespace, releases: Vec::new(), entries: Vec::new(), there, around, left_out: Vec::new() };
     match switch.targets.as_slice() {
+        [] if switch.all => chosen.take_all(session, force, mode)?,
         [] => chosen.take_the_only_release(kubectl, mode)?,
         targets => {
             for target in targets {
@@ -54,6 +68,7 @@ pub fn choose(session: &Session<'_>, switch: &cli::Switch, mode: Mode, receipt: 
             }
         }
     }
+    receipt.left_out = chosen.left_out.clone();
     chosen.take_twins(session, mode);
     if mode == Mode::Normal {
         chosen.leave_out_of_led_here();
@@ -79,6 +94,69 @@ impl Chosen {
     #[must_use]
     pub fn has_release(&self, name: &str) -> bool {
         self.releases.iter().any(|release| release.name == name)
+    }
+
+    /// The front Services that lead to the page once all is switched.
+    #[must_use]
+    pub fn fronts_to_the_page(&self) -> BTreeSet<String> {
+        let fronts = self.there.iter().flat_map(|release| release.fronts.iter().map(move |front| (release, front)));
+        let to_the_page =
+            fronts.filter(|(release, front)| self.has_release(&release.name) || front.mode() == Ok(Mode::Maintenance));
+        to_the_page.map(|(_, front)| front.name().name).collect()
+    }
+
+    /// Everything that is to be switched.
+    fn take_all(&mut self, session: &Session<'_>, force: bool, mode: Mode) -> Result<()> {
+        let namespace = &self.namespace;
+        for (kinds, why) in &self.around.unseen {
+            let why = format!("{kinds} may not be listed in namespace {namespace}, so it would not be all: {why}");
+            refuse(session, force, &why)?;
+        }
+        let all = match mode {
+            Mode::Maintenance => {
+                all::on(&self.around, &self.there, &self.by_releases(session.kubectl)?, &self.grpc_routes(session)?)
+            }
+            Mode::Normal => all::off(&self.around, &self.there),
+        };
+        if all.targets.is_empty() {
+            if let Some(why) = release::nothing(session.kubectl, Some(namespace), None)? {
+                bail!(why);
+            }
+            match mode {
+                Mode::Maintenance => {
+                    let left = all.left_out.iter().map(|left| format!("; {} {}", left.object, left.why));
+                    bail!("there is nothing to switch in namespace {namespace}{}", left.collect::<String>());
+                }
+                Mode::Normal => session.output.note(&format!("nothing in namespace {namespace} is in maintenance")),
+            }
+        }
+        self.left_out = all.left_out;
+        all.targets.iter().try_for_each(|target| self.take(session.kubectl, target))
+    }
+
+    /// Each Service that leads to what a release switches, with the release.
+    fn by_releases(&self, kubectl: &dyn Kubectl) -> Result<BTreeMap<String, String>> {
+        let mut by = BTreeMap::new();
+        for release in &self.there {
+            let services = release.services(&self.around.services, &release.pods(kubectl)?);
+            by.extend(services.into_iter().map(|service| (service, release.name.clone())));
+        }
+        Ok(by)
+    }
+
+    /// The `GRPCRoutes`, which are not switched. Where they may not be listed, nothing is lost but their names.
+    fn grpc_routes(&self, session: &Session<'_>) -> Result<Vec<Value>> {
+        let path = read::path("gateway.networking.k8s.io/v1", Some(&self.namespace), "grpcroutes", "");
+        match read::lists(session.kubectl, &[path])?.pop() {
+            Some(Listed::Items(routes)) => Ok(routes),
+            Some(Listed::Forbidden(why)) => {
+                session.output.note(&format!(
+                    "grpcroutes may not be listed, so those that stay with the application are not named: {why}"
+                ));
+                Ok(Vec::new())
+            }
+            _ => Ok(Vec::new()),
+        }
     }
 
     fn take_the_only_release(&mut self, kubectl: &dyn Kubectl, mode: Mode) -> Result<()> {

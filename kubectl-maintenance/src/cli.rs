@@ -16,8 +16,8 @@ pub const MISUSE: u8 = 64;
 
 /// Puts an application into maintenance and back, and returns when that is in force.
 ///
-/// What is switched is a TARGET: a release of the chart maintenance-mode by its name, or an entry that was not prepared for
-/// it, whose users a standby release in its namespace gives the page: ingress/NAME, route/NAME (OpenShift), httproute/NAME.
+/// What is switched is a TARGET: a release of the chart maintenance-mode by its name, or an entry as it stands (ingress/NAME,
+/// route/NAME, httproute/NAME), whose users get the page of a standby release in its namespace.
 ///
 /// It uses the kubectl on PATH, else oc; the environment variable KUBECTL names another. kubectl's global flags, such as
 /// --context and --as, are passed on to it.

@@ -37,6 +37,7 @@ pub fn tell(
     let result = match &switched.problem {
         Some(problem) => return session.output.message(&format!("{name}: {problem}")),
         None if !switched.waited => format!("{name}: changed to {mode}; whether it is in force was not waited for"),
+        None if plan.is_page() && mode == Mode::Normal => format!("{name}: what its page said is put back"),
         None if plan.is_page() => format!("{name}: the page pods have read what the page says after {seconds:.1} s"),
         None if switched.checked() => format!("{name}: {mode} is in force after {seconds:.1} s"),
         None => format!("{name}: {mode} is in force after {seconds:.1} s; no front door was checked"),
@@ -91,7 +92,7 @@ pub fn places(switch: &cli::Switch, plan: &Plan) -> Vec<(String, At)> {
     switched.map(|door| (door.entry.clone(), door.at.clone())).collect()
 }
 
-/// Waits for one target.
+/// Waits for one target, whose time began before the first change; and when all were made.
 ///
 /// # Errors
 /// Where the cluster cannot be asked.
@@ -101,7 +102,7 @@ pub fn await_in_force(
     mode: Mode,
     plan: &Plan,
     doors: Vec<FrontDoor<'_>>,
-    started: Instant,
+    (started, changed): (Instant, Instant),
 ) -> Result<Switched> {
     let deadline = started + switch.timeout;
     let objects = plan.objects();
@@ -138,7 +139,9 @@ pub fn await_in_force(
         return Ok(switched);
     }
     if !switched.checked() && !plan.changes.is_empty() {
-        session.pause(plan.follows_within());
+        // Proxies follow endpoints, and controllers the change, which read other targets' changes meanwhile.
+        let since = if plan.behind_fronts().is_some() { session.clock.now() } else { changed };
+        session.pause((since + plan.follows_within()).saturating_duration_since(session.clock.now()));
     }
     switched.since = Some(session.clock.now());
     let bad = switched.doors.iter().find_map(|door| match &door.asked.verdict {

@@ -7,6 +7,7 @@
 //! | [`cli`] | the command line |
 //! | [`run`], [`on`], [`off`], [`status`] | the commands |
 //! | [`target`], [`choose`] | what was named, and which releases and entries that is |
+//! | [`all`], [`confirm`] | what `--all` takes and leaves; the list of it, and the question |
 //! | [`release`] | the releases of a namespace, and what each of them switches |
 //! | [`page`] | the standby release whose page users of an entry get |
 //! | [`plan`] | what is to happen to each target |
@@ -31,11 +32,13 @@
 //! | [`read`], [`pods`], [`endpoints`], [`entries`], [`who`] | what is read: lists, pods, endpoints, entries, who asks and where |
 //! | [`object`], [`change`], [`restore`], [`managed_fields`] | objects as JSON, a change of one, its way back, who wrote which field |
 
+pub mod all;
 pub mod change;
 pub mod choose;
 pub mod cli;
 pub mod cold;
 pub mod config;
+pub mod confirm;
 pub mod doors;
 pub mod endpoints;
 pub mod entries;

@@ -8,6 +8,7 @@ use anyhow::Result;
 use clap::Parser as _;
 use jiff::Timestamp;
 use kubectl_maintenance::cli::{Cli, MISUSE, What, as_typed};
+use kubectl_maintenance::confirm::Terminal;
 use kubectl_maintenance::interrupt;
 use kubectl_maintenance::kubectl::Processes;
 use kubectl_maintenance::output::Output;
@@ -43,7 +44,7 @@ fn start(cli: Cli, output: &Arc<Output>) -> Result<u8> {
     let kubectl = Arc::new(Processes::find(cli.passed_on.0, Arc::clone(output))?);
     let at_once = Arc::clone(&kubectl);
     let stop = interrupt::listen(move || at_once.end())?;
-    let session = Session { kubectl: &*kubectl, output, stop: &stop, clock: &Machine };
+    let session = Session { kubectl: &*kubectl, output, stop: &stop, clock: &Machine, person: &Terminal };
     let typed = as_typed(env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned()));
     let status = run(&session, &cli.command, &typed, Timestamp::now());
     kubectl.end();

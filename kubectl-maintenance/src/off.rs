@@ -4,6 +4,7 @@ use anyhow::Result;
 
 use crate::choose::choose;
 use crate::cli::Off;
+use crate::confirm::confirm;
 use crate::doors::ask::{Expect, Question, Verdict, ask_once};
 use crate::plan;
 use crate::receipt::Receipt;
@@ -17,7 +18,8 @@ use crate::who;
 /// # Errors
 /// Where it is refused, or failed.
 pub fn run(session: &Session<'_>, off: &Off, receipt: &mut Receipt) -> Result<bool> {
-    let chosen = choose(session, &off.switch, Mode::Normal, receipt)?;
+    let chosen = choose(session, &off.switch, off.force, Mode::Normal, receipt)?;
+    confirm(session, &off.switch, Mode::Normal, &chosen)?;
     receipt.by = Some(who::user(session.kubectl)?);
     let force = off.force;
     if let Some(url) = &off.check {

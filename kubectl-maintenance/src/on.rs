@@ -1,12 +1,16 @@
 //! `kubectl maintenance on`.
 
-use anyhow::Result;
+use std::collections::BTreeSet;
+
+use anyhow::{Result, bail};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::choose::{Chosen, choose};
-use crate::cli::{On, Switch};
+use crate::cli::{EntryFlags, On, Switch};
+use crate::confirm::confirm;
 use crate::entry::Wish;
 use crate::failure::Misuse;
+use crate::object::PREFIX;
 use crate::plan::{self, Plan};
 use crate::receipt::{Receipt, seconds};
 use crate::release::Mode;
@@ -24,7 +28,9 @@ use crate::who;
 pub fn run(session: &Session<'_>, on: &On, now: Timestamp, receipt: &mut Receipt) -> Result<bool> {
     let texts = Texts::new(planned_end(on, now)?, on.message.clone());
     let wish = wish(on)?;
-    let chosen = choose(session, &on.switch, Mode::Maintenance, receipt)?;
+    let chosen = choose(session, &on.switch, on.force, Mode::Maintenance, receipt)?;
+    refuse_wish_for_all(on, &chosen)?;
+    confirm(session, &on.switch, Mode::Maintenance, &chosen)?;
     let by = who::user(session.kubectl)?;
     receipt.by = Some(by.clone());
     let stamp = Stamp { since: seconds(now).to_string(), by, reason: on.reason.clone() };
@@ -32,26 +38,54 @@ pub fn run(session: &Session<'_>, on: &On, now: Timestamp, receipt: &mut Receipt
     // What a page says first, then who gets it.
     let mut plans = plan::entry::pages_on(session, on.force, &chosen, page, &texts)?;
     for release in &chosen.releases {
-        plans.push(plan::release::on(session, on.force, release, &chosen.around, &stamp, &texts)?);
+        plans.push(plan::release::on(session, on.force, release, &chosen, &stamp, &texts)?);
     }
     plans.extend(plan::entry::on(session, on.force, &chosen, page, &wish, &stamp)?);
     plans.iter_mut().for_each(|plan| tell_others(plan, &chosen));
+    if on.strict {
+        refuse_others(&plans, &chosen)?;
+    }
     carry_out(session, &on.switch, Mode::Maintenance, &plans, receipt)
 }
 
-/// What is wanted of entries. It is misuse for anything else.
-fn wish(on: &On) -> Result<Wish> {
-    let flags = &on.entry;
-    let given = [
+/// The flags for entries that are given, each with whether it makes no sense beside a release.
+fn given(flags: &EntryFlags) -> impl Iterator<Item = (&'static str, bool)> {
+    let all = [
         ("--page", flags.page.is_some(), false),
         ("--keep-path", !flags.keep_paths.is_empty(), true),
         ("--bypass-header", flags.bypass.is_some(), true),
         ("--drop-annotation", !flags.drop_annotations.is_empty(), true),
     ];
+    all.into_iter().filter(|(_, given, _)| *given).map(|(flag, _, alone)| (flag, alone))
+}
+
+/// The same of what `--all` takes.
+fn refuse_wish_for_all(on: &On, chosen: &Chosen) -> Result<()> {
+    if !on.switch.all {
+        return Ok(());
+    }
+    for (flag, alone) in given(&on.entry) {
+        if chosen.entries.is_empty() {
+            return Err(Misuse(format!("{flag} is for entries, and --all takes none here")).into());
+        }
+        if let Some(release) = chosen.releases.first().filter(|_| alone) {
+            let why = format!(
+                "{flag} is for entries, and --all takes release {} too: name the entries, and then the releases",
+                release.name
+            );
+            return Err(Misuse(why).into());
+        }
+    }
+    Ok(())
+}
+
+/// What is wanted of entries. It is misuse for anything else.
+fn wish(on: &On) -> Result<Wish> {
+    let flags = &on.entry;
     let Switch { targets, all, .. } = &on.switch;
     let entries = targets.iter().any(|target| matches!(target, Target::Entry(..)));
     let release = targets.iter().find(|target| matches!(target, Target::Release(_)));
-    for (flag, _, alone) in given.into_iter().filter(|(_, given, _)| *given) {
+    for (flag, alone) in given(flags) {
         if let Some(release) = release.filter(|_| alone || !entries) {
             let why =
                 format!("{flag} is for entries (ingress/NAME, route/NAME, httproute/NAME), and {release} is a release");
@@ -77,6 +111,23 @@ fn tell_others(plan: &mut Plan, chosen: &Chosen) {
     if !plan.others.is_empty() {
         plan.notes.push(format!("these entries still lead to the application: {}", plan.others.join(", ")));
     }
+}
+
+/// `--strict`: the application has no other way in.
+fn refuse_others(plans: &[Plan], chosen: &Chosen) -> Result<()> {
+    if let Some((kinds, why)) = chosen.around.unseen.first() {
+        bail!(
+            "{kinds} may not be listed, so whether another entry leads to the application cannot be told: {why}. Nothing has changed; without --strict it goes on"
+        );
+    }
+    let others: BTreeSet<&str> = plans.iter().flat_map(|plan| &plan.others).map(String::as_str).collect();
+    if !others.is_empty() {
+        bail!(
+            "these entries still lead to the application: {}. Nothing has changed: name them as well, give them the label {PREFIX}exclude=true, or leave --strict out",
+            Vec::from_iter(others).join(", ")
+        );
+    }
+    Ok(())
 }
 
 /// The planned end, to the second.

@@ -127,6 +127,14 @@ impl Output {
         self.messages().notes.clone()
     }
 
+    /// A question, to be answered in the same line.
+    pub fn question(&self, question: &str) {
+        self.close();
+        let mut messages = self.messages();
+        let _ = write!(messages.to, "{}", plain(question));
+        let _ = messages.to.flush();
+    }
+
     /// Why a command failed.
     pub fn error(&self, error: &str) {
         self.say(&format!("{WRONG}error:{WRONG:#} {}", plain(error)));

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::confirm::Person;
 use crate::kubectl::Kubectl;
 use crate::output::Output;
 
@@ -18,6 +19,8 @@ pub struct Session<'s> {
     pub stop: &'s AtomicBool,
     /// The time; in tests it passes by itself.
     pub clock: &'s dyn Clock,
+    /// Who may be asked.
+    pub person: &'s dyn Person,
 }
 
 /// The time.

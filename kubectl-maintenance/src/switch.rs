@@ -57,6 +57,7 @@ pub fn carry_out(
         }
         let started = session.clock.now();
         change(session, mode, plans, receipt)?;
+        let changed = session.clock.now();
         if !switch.wait {
             for (at, (plan, places)) in plans.iter().zip(&places).enumerate() {
                 let doors = in_force::not_asked(places, "not asked, as it was not waited for");
@@ -68,11 +69,14 @@ pub fn carry_out(
         }
         let mut interrupted = Vec::new();
         for (at, (plan, doors)) in plans.iter().zip(doors).enumerate() {
-            let switched = await_in_force(session, switch, mode, plan, doors, started).unwrap_or_else(|why| Switched {
-                waited: true,
-                problem: Some(format!("is changed to {mode}, and whether that is in force cannot be told: {why:#}")),
-                ..Switched::default()
-            });
+            let switched =
+                await_in_force(session, switch, mode, plan, doors, (started, changed)).unwrap_or_else(|why| Switched {
+                    waited: true,
+                    problem: Some(format!(
+                        "is changed to {mode}, and whether that is in force cannot be told: {why:#}"
+                    )),
+                    ..Switched::default()
+                });
             if session.stopped() {
                 let how_far = switched.problem.as_deref().unwrap_or("it is in force");
                 interrupted.push(format!("{} is changed to {mode}, and nothing is put back: {how_far}", plan.name()));

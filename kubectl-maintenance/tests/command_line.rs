@@ -23,6 +23,7 @@ fn help_is_no_misuse_and_says_what_each_command_does() {
         (["--help"].as_slice(), "returns when that is"),
         (&["status", "--help"], "changes nothing"),
         (&["on", "--help"], "their users get the page"),
+        (&["on", "--help"], "For entries:"),
         (&["off", "--help"], "their users get the application"),
     ] {
         let ran = run(arguments, None);
@@ -59,6 +60,13 @@ fn misuse_is_64_and_names_what_is_wrong() {
         (&["on", "--wait=maybe"], "[possible values: true, false]"),
         (&["on", "-o", "yaml"], "[possible values: table, json]"),
         (&["on", "-A"], "unexpected argument '-A'"),
+        (&["on", "deployment/shop"], "expected a release, or ingress/NAME, route/NAME or httproute/NAME"),
+        (&["status", "grpcroute/shop"], "a GRPCRoute cannot be switched until the page pods speak HTTP/2"),
+        (&["on", "ingress/shop", "--keep-path", "hooks"], "expected a path below /"),
+        (&["on", "ingress/shop", "--bypass-header", "X-Tester"], "expected the NAME=VALUE of a header"),
+        (&["on", "ingress/shop", "--drop-annotation", "a b"], "expected the key of an annotation"),
+        (&["on", "page", "--all"], "cannot be used with"),
+        (&["off", "ingress/shop", "--page", "page"], "unexpected argument '--page'"),
         (&["status", "--timeout", "5s"], "unexpected argument '--timeout'"),
         (&["status", "-A", "-n", "shop"], "cannot be used with"),
         (&["off", "--message", "Back soon"], "unexpected argument '--message'"),

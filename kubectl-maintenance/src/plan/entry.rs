@@ -267,8 +267,7 @@ fn others(session: &Session<'_>, chosen: &Chosen, entry: &Value) -> Result<Vec<S
     let ours = chosen.around.services.iter().filter(|service| services.contains(name(service)));
     let selectors: Vec<BTreeMap<String, String>> =
         ours.map(|service| map(service, "/spec/selector")).filter(|selector| !selector.is_empty()).collect();
-    let fronts = chosen.there.iter().flat_map(|release| &release.fronts);
-    let fronts = fronts.filter(|front| front.mode() == Ok(Mode::Maintenance)).map(|front| front.name().name).collect();
+    let fronts = chosen.fronts_to_the_page();
     let others = chosen.around.leading_to(session.kubectl, &chosen.namespace, &selectors, &fronts)?;
     Ok(others.into_iter().filter(|other| !other.excluded).map(|other| other.entry).collect())
 }

@@ -4,6 +4,7 @@ use anyhow::{Result, bail};
 
 use super::{Plan, Subject};
 use crate::change::Change;
+use crate::choose::Chosen;
 use crate::doors::ask::Expect;
 use crate::doors::find::find;
 use crate::entries::Entries;
@@ -24,7 +25,7 @@ pub fn on(
     session: &Session<'_>,
     force: bool,
     release: &Release,
-    around: &Entries,
+    chosen: &Chosen,
     stamp: &Stamp,
     texts: &Texts,
 ) -> Result<Plan> {
@@ -42,7 +43,7 @@ pub fn on(
             service::on(release, stamp, &texts.keys())
         }
     };
-    let mut plan = plan(session, force, release, Mode::Maintenance, changes, &pods, around)?;
+    let mut plan = plan(session, force, release, Mode::Maintenance, changes, &pods, &chosen.around)?;
     if release.mode() == Some(Mode::Maintenance) {
         plan.notes.insert(0, release.already());
     }
@@ -51,7 +52,7 @@ pub fn on(
     let waits = release.kind == Kind::Config || reads.is_some();
     plan.pods = waits.then(|| Wanted { mode: Some(Mode::Maintenance), ..reads.unwrap_or_default() });
     if release.kind == Kind::Service {
-        beside(session, release, around, &mut plan)?;
+        beside(session, release, chosen, &mut plan)?;
         let open = plan.open_connections();
         plan.notes.extend(open);
     }
@@ -143,7 +144,7 @@ fn check_application(session: &Session<'_>, force: bool, release: &Release) -> R
 }
 
 /// What people should know of the application that users leave.
-fn beside(session: &Session<'_>, release: &Release, around: &Entries, plan: &mut Plan) -> Result<()> {
+fn beside(session: &Session<'_>, release: &Release, chosen: &Chosen, plan: &mut Plan) -> Result<()> {
     for front in &release.fronts {
         let application = list_pods(session.kubectl, &release.namespace, &query(&front.normal))?;
         if !application.iter().any(|pod| pod.ready) {
@@ -151,7 +152,9 @@ fn beside(session: &Session<'_>, release: &Release, around: &Entries, plan: &mut
             plan.notes.push(format!("the application behind {} has no ready pod ({selector})", front.name()));
         }
     }
-    let others = around.others(session.kubectl, release)?;
+    let selectors: Vec<_> = release.fronts.iter().map(|front| front.normal.clone()).collect();
+    let fronts = chosen.fronts_to_the_page();
+    let others = chosen.around.leading_to(session.kubectl, &release.namespace, &selectors, &fronts)?;
     plan.others = others.into_iter().filter(|other| !other.excluded).map(|other| other.entry).collect();
     plan.notes.push("callers inside the cluster, jobs and workers are not stopped".to_owned());
     Ok(())

@@ -13,6 +13,7 @@ use anyhow::{Result, bail};
 use clap::Parser as _;
 use jiff::Timestamp;
 use kubectl_maintenance::cli::{Cli, as_typed};
+use kubectl_maintenance::confirm::Person;
 use kubectl_maintenance::kubectl::{Answer, Kubectl, Ran};
 use kubectl_maintenance::output::Output;
 use kubectl_maintenance::run::run;
@@ -32,6 +33,7 @@ pub(crate) struct Cluster {
     stop: Arc<AtomicBool>,
     clock: Waits,
     stop_at: Cell<Option<&'static str>>,
+    person: Sits,
 }
 
 /// What there is.
@@ -238,6 +240,11 @@ impl Cluster {
         self.stop_at.set(Some(call));
     }
 
+    /// Somebody sits at a terminal, and answers so when asked.
+    pub(crate) fn answers(&self, answer: &str) {
+        *self.person.0.borrow_mut() = Some(answer.to_owned());
+    }
+
     /// An object as it is.
     pub(crate) fn object(&self, object: &str) -> Value {
         self.state.borrow().objects[object].clone()
@@ -274,7 +281,8 @@ impl Cluster {
         let quiet = arguments.contains(&"--quiet");
         let (out, err) = (Written::default(), Written::default());
         let output = Output::to(quiet, false, false, Box::new(out.clone()), Box::new(err.clone()));
-        let session = Session { kubectl: self, output: &output, stop: &self.stop, clock: &self.clock };
+        let session =
+            Session { kubectl: self, output: &output, stop: &self.stop, clock: &self.clock, person: &self.person };
         let typed = as_typed(arguments.iter().map(|&argument| argument.to_owned()));
         let status = run(&session, &cli.command, &typed, now());
         let said = Said { status, out: out.plain(), err: err.plain() };
@@ -702,6 +710,7 @@ fn take(object: &mut Value, patch: &Value) {
     }
 }
 
+/// A map of which no field is left goes with its last.
 fn drop_field(fields: &mut Value, path: &[String]) {
     let Some(inner) = fields.as_object_mut() else { return };
     match path {
@@ -709,9 +718,26 @@ fn drop_field(fields: &mut Value, path: &[String]) {
         [field, rest @ ..] => {
             if let Some(below) = inner.get_mut(field) {
                 drop_field(below, rest);
+                if *below == json!({}) {
+                    inner.remove(field);
+                }
             }
         }
         [] => {}
+    }
+}
+
+/// Who sits at the terminal; nobody, where there is no answer.
+#[derive(Default)]
+struct Sits(RefCell<Option<String>>);
+
+impl Person for Sits {
+    fn is_there(&self) -> bool {
+        self.0.borrow().is_some()
+    }
+
+    fn answer(&self, _: &dyn Fn() -> bool) -> Option<String> {
+        self.0.borrow().clone()
     }
 }
 

@@ -116,6 +116,17 @@ fn ctrl_c_while_it_changes_puts_back_what_was_changed() {
 }
 
 #[test]
+fn ctrl_c_while_it_waits_puts_nothing_back_and_says_how_far_it_is() {
+    let cluster = shop();
+    cluster.state.borrow_mut().gateways_sleep = true;
+    cluster.interrupt_at("get --raw /apis/gateway.networking.k8s.io/v1/namespaces/shop/httproutes/shop");
+    let said = cluster.run(&["on", "httproute/shop"]);
+    let how_far = "httproute/shop is changed to maintenance, and nothing is put back: httproute/shop: gateway public has not read it";
+    said.ended(130, &[&format!("interrupted: {how_far}")]);
+    assert!(cluster.object("httproutes/shop")["spec"].to_string().contains("page-page"));
+}
+
+#[test]
 fn a_webhook_that_changes_what_is_written_is_told_before_anything_changes() {
     let cluster = shop();
     cluster.state.borrow_mut().webhook = Some(|object| {

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod all;
 mod cluster;
 mod config;
 mod doors;

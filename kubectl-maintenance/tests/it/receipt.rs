@@ -12,7 +12,7 @@ const NOBODY: &str = "http://127.0.0.1:9/";
 impl Said {
     /// What was printed: one receipt and nothing else.
     #[track_caller]
-    fn receipt(&self) -> Value {
+    pub(crate) fn receipt(&self) -> Value {
         let receipt: Value = serde_json::from_str(&self.out).unwrap_or_else(|_| panic!("{}{}", self.err, self.out));
         assert_eq!(receipt["kind"], "Receipt");
         receipt

@@ -253,14 +253,15 @@ fn json_is_as_documented() {
     let cluster = Cluster::standby();
     cluster.release("web", "config", "app-config", &json!({"MAINTENANCE_MODE": "false"}));
     cluster.pod("web-1", &user_labels("web"), Some("app-config"));
-    cluster.ingress("old", "old.example.org", "shop", &json!({}));
+    cluster.ingress("old", "*.example.org", "shop", &json!({}));
+    cluster.ingress("shop", "*.example.org", "shop-front", &json!({}));
     let mut all = Vec::new();
     for command in [
         &["status", "-o", "json"] as &[_],
         &["on", "page", "--for", "2h", "--reason", "new database", "-o", "json"],
         &["status", "page", "-o", "json"],
         &["off", "page", "-o", "json"],
-        &["on", "web", "--dry-run", "-o", "json"],
+        &["on", "--all", "--dry-run", "-o", "json"],
     ] {
         let said = cluster.run(command);
         let printed: Value = serde_json::from_str(&said.out).unwrap();
