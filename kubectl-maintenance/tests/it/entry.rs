@@ -66,6 +66,20 @@ fn each_kind_is_led_to_the_page_and_given_back_exactly() {
 }
 
 #[test]
+fn an_entry_that_no_command_line_holds_is_switched_too() {
+    let cluster = shop();
+    let rule = cluster.object("ingresses/shop")["spec"]["rules"][0].clone();
+    cluster.edit("ingresses/shop", "/spec/rules", vec![rule; 300].into());
+    let before = comparable(&cluster.object("ingresses/shop"));
+    cluster.run(&["on", "ingress/shop"]).ended(0, &[]);
+    assert_eq!(backend(&cluster, "shop"), "page-page");
+    let longest = cluster.changes().into_iter().flatten().map(|word| word.len()).max();
+    assert!(longest < Some(32_767), "{longest:?}");
+    cluster.run(&["off", "ingress/shop"]).ended(0, &[]);
+    assert_eq!(comparable(&cluster.object("ingresses/shop")), before);
+}
+
+#[test]
 fn kubectl_alone_can_restore_by_the_annotation() {
     let cluster = shop();
     let before = comparable(&cluster.object("ingresses/shop"));
@@ -151,6 +165,40 @@ fn a_change_between_the_look_and_the_patch_is_named() {
     cluster.before("patch", |state| state.edit("ingresses/shop", "/spec/rules/0/host", json!("theirs")));
     let said = cluster.run(&["on", "ingress/shop"]);
     said.ended(1, &[r#"ingress/shop in namespace shop was changed by somebody meanwhile (spec.rules.0.host is "theirs", and was "*.example.org")"#]);
+}
+
+#[test]
+fn what_somebody_led_elsewhere_can_be_kept_as_it_is() {
+    let cluster = shop();
+    cluster.run(&["on", "ingress/shop"]).ended(0, &[]);
+    cluster.edit("ingresses/shop", "/spec/rules/0/http/paths/0/backend/service/name", json!("theirs"));
+    cluster.run(&["off", "ingress/shop"]).ended(
+        1,
+        &["note: ingress/shop: somebody has led it away from the page: to keep what it is now, take our annotations away: kubectl annotate ingress/shop"],
+    );
+    nothing_has_changed(&cluster);
+}
+
+#[test]
+fn a_page_service_that_is_gone_is_wrong() {
+    let cluster = shop();
+    cluster.run(&["on", "ingress/shop"]).ended(0, &[]);
+    cluster.remove("services/page-page");
+    cluster.run(&["status"]).ended(1, &["WRONG: service/page-page, to which it is led, is not there any more"]);
+}
+
+#[test]
+fn an_entry_that_leads_to_the_page_by_one_of_its_paths_is_switched() {
+    let cluster = shop();
+    let path = |path: &str, service: &str| json!({"path": path, "pathType": "Prefix", "backend": {"service": {"name": service, "port": {"number": 80}}}});
+    cluster.edit("ingresses/shop", "/spec/rules/0/http/paths", json!([path("/look", "page-page"), path("/", "shop")]));
+    cluster.run(&["on", "ingress/shop"]).ended(0, &[]);
+    cluster.run(&["off", "ingress/shop"]).ended(0, &[]);
+    let paths = &cluster.object("ingresses/shop")["spec"]["rules"][0]["http"]["paths"];
+    assert_eq!(
+        (&paths[0]["backend"]["service"]["name"], &paths[1]["backend"]["service"]["name"]),
+        (&json!("page-page"), &json!("shop"))
+    );
 }
 
 // === what is refused ===
@@ -318,17 +366,17 @@ fn argo_cd_and_flux_are_refused_with_what_to_do_instead() {
 #[test]
 fn helm_is_told_of_in_one_line_by_its_version_and_the_kind() {
     for (operation, target, says) in [
-        ("Update", "ingress/shop", "(by Helm 3) opens ingress/shop to users at once and without a word"),
-        ("Update", "route/shop", "(by Helm 3) leaves route/shop on the page"),
-        ("Update", "httproute/shop", "(by Helm 3) leaves httproute/shop on the page"),
-        ("Apply", "ingress/shop", "(by Helm 4) fails with a conflict at ingress/shop, half applied"),
+        ("Update", "ingress/shop", "(by Helm 3) opens it to users at once and without a word"),
+        ("Update", "route/shop", "(by Helm 3) leaves it on the page"),
+        ("Update", "httproute/shop", "(by Helm 3) leaves it on the page"),
+        ("Apply", "ingress/shop", "(by Helm 4) fails with a conflict there, half applied"),
     ] {
         let cluster = shop();
         let object = target.replace("ingress/", "ingresses/").replace("route/", "routes/");
         cluster.edit(&object, "/metadata/annotations", json!({"meta.helm.sh/release-name": "app"}));
         cluster.written(&object, "helm", operation, &json!({"f:spec": {"f:rules": {}, "f:to": {}}}));
         let said = cluster.run(&["on", target]);
-        said.ended(0, &[&format!("note: {target}: the next helm upgrade of app {says}"), "kubectl maintenance off"]);
+        said.ended(0, &[&format!("note: {target}: the next helm upgrade of app {says}"), "run off before it"]);
         assert_eq!(said.err.matches("helm upgrade").count(), 1, "{}", said.err);
         // It is told by who wrote it before we did.
         cluster.run(&["on", target, "--reason", "longer"]).ended(0, &[says]);
@@ -595,6 +643,9 @@ fn where_only_entries_can_be_meant_they_are_listed() {
     cluster.run(&["on", "route/shop"]).ended(0, &[]);
     cluster.run(&["off"]).ended(64, &["so name what is to be given back: route/shop"]);
     cluster.run(&["on", "page"]).ended(1, &["release page has no front Service, so nothing can be switched"]);
+    cluster
+        .run(&["off", "page"])
+        .ended(1, &["kubectl maintenance off route/shop gives back what leads to its page. Nothing has changed"]);
 }
 
 #[test]
@@ -652,5 +703,8 @@ fn other_entries_to_the_same_application_are_told() {
     cluster.ingress("old", HOST, "shop", &json!({}));
     cluster.ingress("office", HOST, "shop", &json!({EXCLUDE: "true"}));
     let said = cluster.run(&["on", "ingress/shop", "route/shop"]);
-    said.ended(0, &["these entries still lead to the application: ingress/old, httproute/shop\n"]);
+    let note =
+        "note: ingress/shop, route/shop: these entries still lead to the application: ingress/old, httproute/shop\n";
+    said.ended(0, &[note]);
+    assert_eq!(said.err.matches("callers inside the cluster").count(), 1, "{}", said.err);
 }
