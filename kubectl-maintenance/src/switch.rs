@@ -99,12 +99,24 @@ fn check(session: &Session<'_>, switch: &cli::Switch, plans: &[Plan]) -> Result<
     if switch.wait && !changes.is_empty() {
         preflight::rights(session, plans)?;
     }
-    for plan in plans {
-        for note in &plan.notes {
-            session.output.note(&format!("{}: {note}", plan.name()));
-        }
+    for (note, names) in notes(plans) {
+        session.output.note(&format!("{}: {note}", names.join(", ")));
     }
     Ok(())
+}
+
+/// Each note once, with the targets that it is about.
+fn notes(plans: &[Plan]) -> Vec<(&str, Vec<String>)> {
+    let mut notes: Vec<(&str, Vec<String>)> = Vec::new();
+    for plan in plans {
+        for note in &plan.notes {
+            match notes.iter_mut().find(|(known, _)| known == note) {
+                Some((_, names)) => names.push(plan.name()),
+                None => notes.push((note, vec![plan.name()])),
+            }
+        }
+    }
+    notes
 }
 
 /// Makes all changes, or none; after `off` it gives back who owns which field.

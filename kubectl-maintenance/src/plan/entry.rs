@@ -156,7 +156,8 @@ fn refuse_what_needs_none(name: &Name, entry: &Value, chosen: &Chosen) -> Result
                 front.name()
             );
         }
-        let page = page::service(release, &chosen.around).ok().filter(|page| services.contains(&page.service));
+        let page = page::service(release, &chosen.around).ok();
+        let page = page.filter(|page| services.iter().eq([&page.service]));
         if let Some(page) = page {
             bail!(
                 "{name} leads to service/{}, the page of release {release_name}, in either mode: there is nothing to switch. Nothing has changed",
@@ -206,6 +207,7 @@ fn give_back(session: &Session<'_>, force: bool, chosen: &Chosen, name: &Name, e
     if !back.differs.is_empty() {
         let why = format!("{name} was changed by somebody meanwhile ({})", back.differs.join("; "));
         if !force {
+            back.notes.iter().for_each(|note| session.output.note(&format!("{name}: {note}")));
             bail!("{why}. Nothing has changed; --force restores it as it was before");
         }
         session.output.note(&format!("forced: {why}"));

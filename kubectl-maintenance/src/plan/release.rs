@@ -64,6 +64,18 @@ pub fn on(
 /// # Errors
 /// Where that is refused, or the cluster cannot be asked.
 pub fn off(session: &Session<'_>, force: bool, release: &Release, around: &Entries) -> Result<Plan> {
+    if release.is_page_alone() {
+        let led = release.led_here.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+        let instead = if led.is_empty() {
+            "no entry leads to its page".to_owned()
+        } else {
+            format!("kubectl maintenance off {led} gives back what leads to its page")
+        };
+        bail!(
+            "release {} has no front Service, so nothing can be switched; {instead}. Nothing has changed",
+            release.name
+        );
+    }
     let pods = release.pods(session.kubectl)?;
     let ((changes, notes), there) = match release.kind {
         Kind::Config => {

@@ -11,7 +11,7 @@ use crate::doors::ask::Expect;
 use crate::doors::find::find;
 use crate::entries::{Entries, is_excluded};
 use crate::entry::{self, State, Switched};
-use crate::object::{Name, annotation};
+use crate::object::{self, Name, annotation};
 use crate::owners::owner;
 use crate::receipt::Asked;
 use crate::release::{self, Mode, Release};
@@ -38,12 +38,7 @@ pub(super) fn look(
     let release = page.as_ref().and_then(|page| releases.iter().find(|release| release.name == page.release));
     if let Some(page) = &page {
         lines.extend(kept(page));
-        if release.is_none() {
-            wrong.push(format!(
-                "release {}, to whose page it is led, is not there any more: run kubectl maintenance off {name}",
-                page.release
-            ));
-        }
+        wrong.extend(gone(name, page, release, around));
     }
     wrong.extend(changed_meanwhile(name, entry, mode));
     let services = entry::services(&entry::original(entry));
@@ -98,6 +93,18 @@ fn headline(name: &Name, entry: &Value, mode: Option<Mode>, page: Option<&Switch
     let owned = owner.map(|owner| format!(", owned by {owner}")).unwrap_or_default();
     let excluded = if is_excluded(entry) { ", excluded from every switch" } else { "" };
     format!("{name}: {}{led}{owned}{excluded}", mode.map_or("neither", Mode::as_str))
+}
+
+/// Whether the page is still there.
+fn gone(name: &Name, page: &Switched, release: Option<&Release>, around: &Entries) -> Option<String> {
+    let (Switched { release: named, service, .. }, off) = (page, format!("kubectl maintenance off {name}"));
+    if release.is_none() {
+        return Some(format!("release {named}, to whose page it is led, is not there any more: run {off}"));
+    }
+    let there = around.services.iter().any(|known| object::name(known) == service);
+    (!there && !around.services.is_empty()).then(|| {
+        format!("service/{service}, to which it is led, is not there any more: run kubectl maintenance on {name} again, or {off}")
+    })
 }
 
 /// What is not led to the page.

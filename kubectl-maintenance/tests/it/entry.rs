@@ -153,6 +153,40 @@ fn a_change_between_the_look_and_the_patch_is_named() {
     said.ended(1, &[r#"ingress/shop in namespace shop was changed by somebody meanwhile (spec.rules.0.host is "theirs", and was "*.example.org")"#]);
 }
 
+#[test]
+fn what_somebody_led_elsewhere_can_be_kept_as_it_is() {
+    let cluster = shop();
+    cluster.run(&["on", "ingress/shop"]).ended(0, &[]);
+    cluster.edit("ingresses/shop", "/spec/rules/0/http/paths/0/backend/service/name", json!("theirs"));
+    cluster.run(&["off", "ingress/shop"]).ended(
+        1,
+        &["note: ingress/shop: somebody has led it away from the page: to keep what it is now, take our annotations away: kubectl annotate ingress/shop"],
+    );
+    nothing_has_changed(&cluster);
+}
+
+#[test]
+fn a_page_service_that_is_gone_is_wrong() {
+    let cluster = shop();
+    cluster.run(&["on", "ingress/shop"]).ended(0, &[]);
+    cluster.remove("services/page-page");
+    cluster.run(&["status"]).ended(1, &["WRONG: service/page-page, to which it is led, is not there any more"]);
+}
+
+#[test]
+fn an_entry_that_leads_to_the_page_by_one_of_its_paths_is_switched() {
+    let cluster = shop();
+    let path = |path: &str, service: &str| json!({"path": path, "pathType": "Prefix", "backend": {"service": {"name": service, "port": {"number": 80}}}});
+    cluster.edit("ingresses/shop", "/spec/rules/0/http/paths", json!([path("/look", "page-page"), path("/", "shop")]));
+    cluster.run(&["on", "ingress/shop"]).ended(0, &[]);
+    cluster.run(&["off", "ingress/shop"]).ended(0, &[]);
+    let paths = &cluster.object("ingresses/shop")["spec"]["rules"][0]["http"]["paths"];
+    assert_eq!(
+        (&paths[0]["backend"]["service"]["name"], &paths[1]["backend"]["service"]["name"]),
+        (&json!("page-page"), &json!("shop"))
+    );
+}
+
 // === what is refused ===
 
 #[test]
@@ -595,6 +629,9 @@ fn where_only_entries_can_be_meant_they_are_listed() {
     cluster.run(&["on", "route/shop"]).ended(0, &[]);
     cluster.run(&["off"]).ended(64, &["so name what is to be given back: route/shop"]);
     cluster.run(&["on", "page"]).ended(1, &["release page has no front Service, so nothing can be switched"]);
+    cluster
+        .run(&["off", "page"])
+        .ended(1, &["kubectl maintenance off route/shop gives back what leads to its page. Nothing has changed"]);
 }
 
 #[test]
@@ -652,5 +689,8 @@ fn other_entries_to_the_same_application_are_told() {
     cluster.ingress("old", HOST, "shop", &json!({}));
     cluster.ingress("office", HOST, "shop", &json!({EXCLUDE: "true"}));
     let said = cluster.run(&["on", "ingress/shop", "route/shop"]);
-    said.ended(0, &["these entries still lead to the application: ingress/old, httproute/shop\n"]);
+    let note =
+        "note: ingress/shop, route/shop: these entries still lead to the application: ingress/old, httproute/shop\n";
+    said.ended(0, &[note]);
+    assert_eq!(said.err.matches("callers inside the cluster").count(), 1, "{}", said.err);
 }
