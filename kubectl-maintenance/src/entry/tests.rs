@@ -758,9 +758,12 @@ fn requests() -> Vec<Request> {
     requests
 }
 
+/// What decides which match comes first: an exact path, its length, a method, the number of headers.
+type Rank = (bool, usize, bool, usize);
+
 /// The rule that serves a request, by the order of Gateway API; and its path's length.
 fn serving_rule<'r>(route: &'r Value, request: &Request) -> Option<(&'r Value, usize)> {
-    let mut best: Option<((bool, usize, bool, usize), &Value)> = None;
+    let mut best: Option<(Rank, &Value)> = None;
     for rule in list(route, "/spec/rules") {
         for one in list(rule, "/matches") {
             let (path, exact) = (text(one, "/path/value"), text(one, "/path/type") == "Exact");
