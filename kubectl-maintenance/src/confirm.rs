@@ -65,6 +65,10 @@ pub fn confirm(session: &Session<'_>, switch: &Switch, mode: Mode, chosen: &Chos
     }
     output.question(&format!("Switch these {} to {mode}? [y/N] ", targets.len()));
     let answer = session.person.answer(&|| session.stopped());
+    if answer.is_none() {
+        // Nobody has ended the line.
+        output.message("");
+    }
     match answer.as_deref().map(str::trim) {
         Some("y" | "Y" | "yes") => Ok(()),
         _ if session.stopped() => Err(Interrupted("nothing has changed".to_owned()).into()),

@@ -152,13 +152,11 @@ impl Owner {
     pub fn next_upgrade_of_an_entry(&self, entry: &Name, applies: bool) -> Option<String> {
         let Self::Helm(release) = self else { return None };
         let does = match (applies, entry.kind) {
-            (true, _) => format!("(by Helm 4) fails with a conflict at {entry}, half applied"),
-            (false, "ingress") => format!("(by Helm 3) opens {entry} to users at once and without a word"),
-            (false, _) => format!("(by Helm 3) leaves {entry} on the page"),
+            (true, _) => "(by Helm 4) fails with a conflict there, half applied",
+            (false, "ingress") => "(by Helm 3) opens it to users at once and without a word",
+            (false, _) => "(by Helm 3) leaves it on the page",
         };
-        Some(format!(
-            "the next helm upgrade of {release} {does}: run kubectl maintenance off {entry} before it, or use a front Service"
-        ))
+        Some(format!("the next helm upgrade of {release} {does}: run off before it, or use a front Service"))
     }
 
     /// What the next `helm upgrade` does to the mode that is changed by hand.

@@ -99,14 +99,12 @@ fn check(session: &Session<'_>, switch: &cli::Switch, plans: &[Plan]) -> Result<
     if switch.wait && !changes.is_empty() {
         preflight::rights(session, plans)?;
     }
-    for (note, names) in notes(plans) {
-        session.output.note(&format!("{}: {note}", names.join(", ")));
-    }
+    tell_notes(session, plans);
     Ok(())
 }
 
-/// Each note once, with the targets that it is about.
-fn notes(plans: &[Plan]) -> Vec<(&str, Vec<String>)> {
+/// Tells each note once, with the names of all targets that have it.
+fn tell_notes(session: &Session<'_>, plans: &[Plan]) {
     let mut notes: Vec<(&str, Vec<String>)> = Vec::new();
     for plan in plans {
         for note in &plan.notes {
@@ -116,7 +114,9 @@ fn notes(plans: &[Plan]) -> Vec<(&str, Vec<String>)> {
             }
         }
     }
-    notes
+    for (note, names) in notes {
+        session.output.note(&format!("{}: {note}", names.join(", ")));
+    }
 }
 
 /// Makes all changes, or none; after `off` it gives back who owns which field.

@@ -1,5 +1,7 @@
 //! Changes, made one after the other, and put back where one of them fails or Ctrl-C is pressed.
 
+use std::fs;
+
 use anyhow::{Result, bail};
 use serde_json::{Value, json};
 
@@ -151,13 +153,25 @@ impl State {
     }
 }
 
+/// What a command line holds everywhere: Windows takes 32,767 characters in all. A longer patch goes by a file.
+const LONGEST: usize = 24_000;
+
 /// Patches an object; with `dry_run` without its effect.
 ///
 /// # Errors
 /// Where kubectl cannot be started.
 pub fn patch(session: &Session<'_>, name: &Name, patch: &Value, dry_run: bool) -> Result<Ran> {
     let (object, patch) = (name.to_string(), patch.to_string());
-    let mut arguments = arguments(name, &object, &patch);
+    let folder = (patch.len() > LONGEST).then(tempfile::tempdir).transpose()?;
+    let file = folder.as_ref().map(|folder| folder.path().join("patch.json").display().to_string());
+    let mut arguments = arguments(name, &object);
+    match &file {
+        Some(file) => {
+            fs::write(file, &patch)?;
+            arguments.extend(["--patch-file", file]);
+        }
+        None => arguments.extend(["-p", &patch]),
+    }
     arguments.extend(["-o", "json", "--show-managed-fields"]);
     if dry_run {
         arguments.push("--dry-run=server");
@@ -165,15 +179,18 @@ pub fn patch(session: &Session<'_>, name: &Name, patch: &Value, dry_run: bool) -
     session.kubectl.change(&arguments, "")
 }
 
-/// The command of a patch.
-fn arguments<'a>(name: &'a Name, object: &'a str, patch: &'a str) -> Vec<&'a str> {
-    vec!["patch", object, "--namespace", &name.namespace, "--type", "json", "--field-manager", MANAGER, "-p", patch]
+/// The command of a patch, but the patch.
+fn arguments<'a>(name: &'a Name, object: &'a str) -> Vec<&'a str> {
+    vec!["patch", object, "--namespace", &name.namespace, "--type", "json", "--field-manager", MANAGER]
 }
 
 /// The command of a change, for people.
 #[must_use]
 pub fn as_typed(session: &Session<'_>, change: &Change) -> String {
-    session.kubectl.as_typed(&arguments(&change.object, &change.object.to_string(), &change.patch().to_string()))
+    let (object, patch) = (change.object.to_string(), change.patch().to_string());
+    let mut arguments = arguments(&change.object, &object);
+    arguments.extend(["-p", &patch]);
+    session.kubectl.as_typed(&arguments)
 }
 
 /// Why a patch was refused. The API server has one sentence for every test that fails, so the object, read again, tells.

@@ -69,6 +69,8 @@ fn misuse_is_64_and_names_what_is_wrong() {
         (&["off", "ingress/shop", "--page", "page"], "unexpected argument '--page'"),
         (&["status", "--timeout", "5s"], "unexpected argument '--timeout'"),
         (&["status", "-A", "-n", "shop"], "cannot be used with"),
+        (&["on", "page", "--all"], "cannot be used with"),
+        (&["off", "--strict"], "unexpected argument '--strict'"),
         (&["off", "--message", "Back soon"], "unexpected argument '--message'"),
         (&["up"], "unrecognized subcommand 'up'"),
         (&[], "Usage: kubectl maintenance"),
@@ -187,6 +189,17 @@ mod with_a_client {
         let said = text(&ran.stderr);
         assert!(said.contains("+ kubectl config view --minify -o json --token=…\n"), "{said}");
         assert!(!said.contains("secret"), "{said}");
+    }
+
+    #[test]
+    fn a_receipt_has_the_command_as_it_was_typed_though_nothing_can_be_asked() {
+        let folder = tempfile::tempdir().unwrap();
+        let client = client(&folder, "exit 1");
+        let ran = run(&["off", "--token", "secret", "-n", "shop", "-o", "json"], client.to_str());
+        assert_eq!(ran.status.code(), Some(1));
+        let receipt: serde_json::Value = serde_json::from_slice(&ran.stdout).unwrap();
+        assert_eq!(receipt["command"], "kubectl maintenance off --token … -n shop -o json");
+        assert_eq!(receipt["problem"], "kubectl proxy cannot be started");
     }
 
     #[test]

@@ -11,9 +11,9 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::paths::{covers, length};
-use super::{Page, Wish};
+use super::{EXCLUDED, Page, Wish};
 use crate::change::Change;
-use crate::object::{PREFIX, list, namespace, text};
+use crate::object::{self, list, namespace, text};
 
 /// What an `HTTPRoute` may have at most: rules, matches in all of them, headers of one match.
 const RULES: usize = 16;
@@ -24,7 +24,7 @@ const HEADERS: usize = 16;
 const TAKEN_AWAY: [&str; 2] = ["RequestMirror", "ExtensionRef"];
 
 /// Leads it to the page.
-pub(super) fn switch(change: &mut Change, page: &Page, wish: &Wish) -> Result<Vec<String>, String> {
+pub(super) fn switch(change: &mut Change, others: &[Value], page: &Page, wish: &Wish) -> Result<Vec<String>, String> {
     let name = change.object.to_string();
     let original: Vec<Value> = list(&change.before, "/spec/rules").cloned().collect();
     let mut notes = Vec::new();
@@ -38,11 +38,29 @@ pub(super) fn switch(change: &mut Change, page: &Page, wish: &Wish) -> Result<Ve
     }
     let mut kept = Vec::new();
     for path in wish.topmost_paths() {
-        let rules = kept_rules(&name, &original, path)?;
-        if !rules.is_empty() {
-            notes.push(format!("has a rule for {path} meanwhile, to the application"));
+        if !serves(&original, path) {
+            notes.push(format!("has no rule with a backend that serves {path}"));
         }
-        kept.extend(rules);
+        let rules = kept_rules(&name, &original, path)?;
+        if rules.is_empty() {
+            continue;
+        }
+        match others.iter().find(|other| takes_from(&change.before, other, path)) {
+            None => {
+                notes.push(format!("has a rule for {path} meanwhile, to the application"));
+                kept.extend(rules);
+            }
+            Some(other) if hosts(&change.before).is_subset(&hosts(other)) => {
+                notes.push(format!("leaves {path} to httproute/{}, which serves it", object::name(other)));
+            }
+            Some(other) => {
+                return Err(format!(
+                    "{name} has hosts of which httproute/{} serves {path}, and others, so --keep-path would take it from there: \
+                     make an HTTPRoute of that path to the application, {EXCLUDED}, instead",
+                    object::name(other)
+                ));
+            }
+        }
     }
     // A rule that is split stays in its place, as the first of two equal matches serves a request.
     let mut rules = Vec::new();
@@ -119,8 +137,7 @@ fn with_header(name: &str, rule: &Value, header: &str, value: &str) -> Result<Va
 /// The rules that keep a path on the application: the match of each rule that serves the path by a shorter prefix, made
 /// longer.
 fn kept_rules(name: &str, rules: &[Value], path: &str) -> Result<Vec<Value>, String> {
-    let instead =
-        format!("make an HTTPRoute of {path} to the application, with the label {PREFIX}exclude: \"true\", instead");
+    let instead = format!("make an HTTPRoute of {path} to the application, {EXCLUDED}, instead");
     let all: Vec<Serving<'_>> = rules.iter().flat_map(Serving::of).collect();
     if let Some(pattern) = all.iter().find(|one| text(&one.matched, "/path/type") == "RegularExpression") {
         return Err(format!(
@@ -129,10 +146,9 @@ fn kept_rules(name: &str, rules: &[Value], path: &str) -> Result<Vec<Value>, Str
             path_of(&pattern.matched)
         ));
     }
-    let below = all.iter().any(|one| has_backends(one.rule) && covers(path, path_of(&one.matched)));
     let mut serving: Vec<Serving<'_>> = all.into_iter().filter(|one| one.serves_below(path)).collect();
-    if !below && !serving.iter().any(|one| has_backends(one.rule)) {
-        return Err(format!("{name} has no rule with a backend that serves {path}, so --keep-path cannot keep it"));
+    if !serving.iter().any(|one| has_backends(one.rule)) {
+        return Ok(Vec::new());
     }
     // What a rule serves without a condition no shorter prefix gets.
     let unconditional = serving.iter().filter(|one| one.conditions() == (false, 0, 0));
@@ -151,6 +167,32 @@ fn kept_rules(name: &str, rules: &[Value], path: &str) -> Result<Vec<Value>, Str
     }
     let shorter = serving.iter().filter(|one| one.length() < path.len());
     Ok(shorter.map(|one| one.made_longer(path)).collect())
+}
+
+/// Whether a rule with backends serves a path, or something below it.
+fn serves(rules: &[Value], path: &str) -> bool {
+    let mut all = rules.iter().filter(|rule| has_backends(rule)).flat_map(Serving::of);
+    all.any(|one| one.serves_below(path) || covers(path, path_of(&one.matched)))
+}
+
+/// Whether another route of one of these hosts serves a path by a longer prefix than this one.
+fn takes_from(route: &Value, other: &Value, path: &str) -> bool {
+    let longest = |route: &Value| {
+        let rules = list(route, "/spec/rules").flat_map(Serving::of);
+        rules.filter(|one| one.serves_below(path)).map(|one| one.length()).max()
+    };
+    let parents = |route: &Value| -> BTreeSet<String> {
+        list(route, "/spec/parentRefs").map(|parent| text(parent, "/name").to_owned()).collect()
+    };
+    !hosts(route).is_disjoint(&hosts(other))
+        && !parents(route).is_disjoint(&parents(other))
+        && longest(other) > longest(route)
+}
+
+/// The hosts of a route; one without any has the empty text.
+fn hosts(route: &Value) -> BTreeSet<&str> {
+    let hosts: BTreeSet<&str> = list(route, "/spec/hostnames").filter_map(Value::as_str).collect();
+    if hosts.is_empty() { BTreeSet::from([""]) } else { hosts }
 }
 
 /// One match of a rule.
@@ -205,8 +247,7 @@ fn check_size(name: &str, rules: &[Value], before: usize) -> Result<(), String> 
     if added > 0 && (rules.len() > RULES || matches > MATCHES) {
         return Err(format!(
             "{name} would have {} rules with {matches} matches, and an HTTPRoute has at most {RULES} and {MATCHES}: leave \
-             --bypass-header out, or --keep-path, and make an HTTPRoute of its own for them, with the label {PREFIX}exclude: \
-             \"true\"",
+             --bypass-header out, or --keep-path, and make an HTTPRoute of its own for them, {EXCLUDED}",
             rules.len()
         ));
     }

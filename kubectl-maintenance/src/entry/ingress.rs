@@ -7,39 +7,47 @@ use std::iter;
 use serde_json::{Value, json};
 
 use super::paths::{covers, length};
-use super::{EntryKind, Page, Wish};
+use super::{EXCLUDED, EntryKind, Page, Wish};
 use crate::change::Change;
-use crate::object::{PREFIX, label, list, map, namespace, pointer, text};
+use crate::object::{self, PREFIX, label, list, map, namespace, pointer, text};
 
 /// The prefix of ingress-nginx.
 const NGINX: &str = "nginx.ingress.kubernetes.io/";
 
 /// Leads it to the page.
-pub(super) fn switch(change: &mut Change, page: &Page, wish: &Wish) -> Result<Vec<String>, String> {
+pub(super) fn switch(change: &mut Change, others: &[Value], page: &Page, wish: &Wish) -> Result<Vec<String>, String> {
     let name = change.object.to_string();
     let ingress = change.before.clone();
     let taken = taken_away(&ingress);
     refuse(&name, &ingress, &taken, wish)?;
-    let mut notes = Vec::new();
+    let unserved = wish.topmost_paths().filter(|keep| !serves(&ingress, keep));
+    let mut notes: Vec<String> = unserved.map(|keep| format!("has no path that serves {keep}")).collect();
     let backend = json!({"service": {"name": page.service, "port": {"number": page.port}}});
 
     let mut rules = ingress.pointer("/spec/rules").cloned().unwrap_or_default();
     for rule in rules.as_array_mut().into_iter().flatten() {
-        let host = match text(rule, "/host") {
-            "" => "every host".to_owned(),
-            host => host.to_owned(),
-        };
+        let host = text(rule, "/host").to_owned();
+        let at = |path: &str| format!("the path {path} of {}", if host.is_empty() { "every host" } else { &host });
         let Some(paths) = rule.pointer_mut("/http/paths").and_then(Value::as_array_mut) else { continue };
-        let kept: Vec<Value> = wish.topmost_paths().filter_map(|keep| kept_path(paths, keep)).collect();
+        let mut kept = Vec::new();
+        for keep in wish.topmost_paths() {
+            let Some(path) = kept_path(paths, keep) else { continue };
+            match others.iter().find(|other| serves_more_of(other, &host, keep, paths)) {
+                Some(other) => {
+                    notes.push(format!("leaves {} to ingress/{}, which serves it", at(keep), object::name(other)));
+                }
+                None => {
+                    notes.push(format!("has {} meanwhile, to the application", at(keep)));
+                    kept.push(path);
+                }
+            }
+        }
         for path in paths.iter_mut() {
             if is_action(&path["backend"]) {
-                notes.push(not_switched(&format!("the path {} of {host}", path_of(path)), &path["backend"]));
+                notes.push(not_switched(&at(path_of(path)), &path["backend"]));
             } else if !wish.topmost_paths().any(|keep| covers(keep, path_of(path))) {
                 path["backend"] = backend.clone();
             }
-        }
-        for path in &kept {
-            notes.push(format!("has the path {} of {host} meanwhile, to the application", path_of(path)));
         }
         paths.extend(kept);
     }
@@ -73,10 +81,9 @@ pub(super) fn switch(change: &mut Change, page: &Page, wish: &Wish) -> Result<Ve
 
 /// Refuses what cannot work.
 fn refuse(name: &str, ingress: &Value, taken: &[String], wish: &Wish) -> Result<(), String> {
-    let excluded = format!("with the label {PREFIX}exclude: \"true\"");
     if wish.bypass.is_some() {
         return Err(format!(
-            "{name} knows no headers, so --bypass-header is for an HTTPRoute: make an Ingress with a host for testers, {excluded}"
+            "{name} knows no headers, so --bypass-header is for an HTTPRoute: make an Ingress with a host for testers, {EXCLUDED}"
         ));
     }
     let passthrough = format!("{NGINX}ssl-passthrough");
@@ -88,7 +95,7 @@ fn refuse(name: &str, ingress: &Value, taken: &[String], wish: &Wish) -> Result<
     }
     let Some(path) = wish.topmost_paths().next() else { return Ok(()) };
     let instead =
-        format!("make an Ingress of {path} to the application, {excluded}, and repeat this without --keep-path");
+        format!("make an Ingress of {path} to the application, {EXCLUDED}, and repeat this without --keep-path");
     let annotations = map(ingress, "/metadata/annotations");
     let mut lost = taken.iter().chain(&wish.drop_annotations).filter(|key| annotations.contains_key(*key));
     if let Some(key) = lost.next() {
@@ -105,12 +112,14 @@ fn refuse(name: &str, ingress: &Value, taken: &[String], wish: &Wish) -> Result<
             path_of(pattern)
         ));
     }
-    for keep in wish.topmost_paths() {
-        if !all_paths(ingress).any(|path| serves_below(path, keep) || covers(keep, path_of(path))) {
-            return Err(format!("{name} has no path that serves {keep}, so --keep-path cannot keep it"));
-        }
+    let has_default = ingress.pointer("/spec/defaultBackend").is_some();
+    match wish.topmost_paths().find(|keep| has_default && !serves(ingress, keep)) {
+        Some(keep) => Err(format!(
+            "{name} serves {keep} by its default backend alone, and a path of its own would be taken from other Ingresses, so \
+             --keep-path cannot keep it: {instead}"
+        )),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// The path that keeps another on the application: the longest that serves it, made longer. Nothing, where it is there.
@@ -129,6 +138,20 @@ fn taken_away(ingress: &Value) -> Vec<String> {
         ["backend-protocol", "custom-http-errors"].contains(&name) || name.starts_with("auth-")
     };
     keys.filter(taken).collect()
+}
+
+/// Whether an Ingress serves a path, or something below it, by a path of its own.
+fn serves(ingress: &Value, keep: &str) -> bool {
+    all_paths(ingress).any(|path| serves_below(path, keep) || covers(keep, path_of(path)))
+}
+
+/// Whether another Ingress serves a path of a host by a longer prefix than these paths do.
+fn serves_more_of(other: &Value, host: &str, keep: &str, paths: &[Value]) -> bool {
+    let longest = |paths: &mut dyn Iterator<Item = &Value>| {
+        paths.filter(|path| serves_below(path, keep)).map(|path| length(path_of(path))).max()
+    };
+    let rules = list(other, "/spec/rules").filter(|rule| text(rule, "/host") == host);
+    longest(&mut rules.flat_map(|rule| list(rule, "/http/paths"))) > longest(&mut paths.iter())
 }
 
 /// The Services that it leads to.

@@ -24,6 +24,9 @@ use crate::stamp::{Stamp, keep_meta};
 pub use ingress::twins;
 pub use wish::{Wish, annotation_key, bypass_header, keep_path};
 
+/// How an entry of one's own for a path or for testers is kept out of the switch.
+const EXCLUDED: &str = "with the label maintenance-mode.github.io/exclude: \"true\"";
+
 /// The kinds of entries.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum EntryKind {
@@ -129,11 +132,11 @@ impl fmt::Display for EntryKind {
 }
 
 /// The change of an entry to the page. A second one adds its wish to the first, which is computed anew from the original;
-/// without a wish it changes the reason alone.
+/// without a wish it changes the reason alone. Of `around`, the entries of its namespace, no path is taken.
 ///
 /// # Errors
 /// Where it is refused: why, and what to do.
-pub fn on(entry: &Value, page: &Page, wish: &Wish, stamp: &Stamp) -> Result<Moved, String> {
+pub fn on(entry: &Value, around: &[Value], page: &Page, wish: &Wish, stamp: &Stamp) -> Result<Moved, String> {
     let (kind, name) = kind_and_name(entry)?;
     if label(entry, &format!("{PREFIX}exclude")) == "true" {
         return Err(format!("{name} has the label {PREFIX}exclude, and is never switched: take the label away first"));
@@ -156,11 +159,16 @@ pub fn on(entry: &Value, page: &Page, wish: &Wish, stamp: &Stamp) -> Result<Move
     };
     let wish = switched.map(|switched| switched.wish).unwrap_or_default().and(wish);
 
+    // What they serve in mode normal, as they may be switched in the same breath.
+    let others =
+        around.iter().filter(|other| EntryKind::of(other) == Some(kind) && Name::of(kind.kind(), other) != name);
+    let others: Vec<Value> = others.map(restore::original).collect();
+
     let mut planned = Change::of(name.clone(), &before);
     notes.extend(match kind {
-        EntryKind::Ingress => ingress::switch(&mut planned, page, &wish)?,
+        EntryKind::Ingress => ingress::switch(&mut planned, &others, page, &wish)?,
         EntryKind::Route => route::switch(&mut planned, page, &wish)?,
-        EntryKind::HttpRoute => http_route::switch(&mut planned, page, &wish)?,
+        EntryKind::HttpRoute => http_route::switch(&mut planned, &others, page, &wish)?,
     });
     if !planned.steps().any(|(path, ..)| path.starts_with("/spec/")) {
         return Err(match services(&before).contains(&page.service) {

@@ -6,7 +6,7 @@ use std::iter;
 
 use serde_json::{Value, json};
 
-use super::{Page, Wish};
+use super::{EXCLUDED, Page, Wish};
 use crate::change::Change;
 use crate::object::{list, text};
 
@@ -16,14 +16,12 @@ pub(super) fn switch(change: &mut Change, page: &Page, wish: &Wish) -> Result<Ve
     let route = change.before.clone();
     if !wish.keep_paths.is_empty() {
         return Err(format!(
-            "{name} has one path, so --keep-path cannot keep another: make a Route of that path to the application, with the \
-             label maintenance-mode.github.io/exclude: \"true\""
+            "{name} has one path, so --keep-path cannot keep another: make a Route of that path to the application, {EXCLUDED}"
         ));
     }
     if wish.bypass.is_some() {
         return Err(format!(
-            "{name} knows no headers, so --bypass-header is for an HTTPRoute: make a Route with a host for testers, with the \
-             label maintenance-mode.github.io/exclude: \"true\""
+            "{name} knows no headers, so --bypass-header is for an HTTPRoute: make a Route with a host for testers, {EXCLUDED}"
         ));
     }
     let mut notes = Vec::new();

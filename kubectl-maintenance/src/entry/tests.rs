@@ -34,7 +34,7 @@ fn entries() -> Vec<Value> {
 }
 
 fn moved(entry: &Value, wish: &Wish) -> Moved {
-    on(entry, &page(), wish, &stamp(None)).unwrap()
+    on(entry, &[], &page(), wish, &stamp(None)).unwrap()
 }
 
 /// The entry once it is switched.
@@ -43,7 +43,7 @@ fn switched(entry: &Value, wish: &Wish) -> Value {
 }
 
 fn refused(file: &str, wish: &Wish) -> String {
-    on(&entry(file), &page(), wish, &stamp(None)).unwrap_err()
+    on(&entry(file), &[], &page(), wish, &stamp(None)).unwrap_err()
 }
 
 fn keep(paths: &[&str]) -> Wish {
@@ -109,7 +109,7 @@ fn a_second_on_changes_nothing_but_the_reason() {
     for entry in entries() {
         let once = switched(&entry, &Wish::default());
         assert!(moved(&once, &Wish::default()).change.is_empty());
-        let twice = on(&once, &page(), &Wish::default(), &stamp(Some("CHG-4711"))).unwrap().change;
+        let twice = on(&once, &[], &page(), &Wish::default(), &stamp(Some("CHG-4711"))).unwrap().change;
         assert!(twice.overwrites().is_empty());
         let twice = twice.after();
         assert_eq!(annotation(&twice, "reason"), Some("CHG-4711"));
@@ -133,7 +133,7 @@ fn the_page_is_remembered_and_another_takes_its_place() {
         let first = page_of(&once).unwrap();
         assert_eq!((first.release.as_str(), first.service.as_str()), ("page", "page-page"));
         let other = Page { release: "night".into(), service: "night-page".into(), ..page() };
-        let twice = on(&once, &other, &Wish::default(), &stamp(None)).unwrap().change.after();
+        let twice = on(&once, &[], &other, &Wish::default(), &stamp(None)).unwrap().change.after();
         assert_eq!(page_of(&twice).unwrap().release, "night");
         assert_eq!(services(&twice), BTreeSet::from(["night-page".to_owned()]));
         assert_eq!(off(&twice, false).unwrap().change.after(), entry);
@@ -172,7 +172,7 @@ fn what_somebody_changed_meanwhile_is_named_and_force_restores_it() {
     assert_eq!(state(&now), State::Changed(back.differs));
     assert!(restored_by_kubectl(&now).is_err());
     assert_eq!(off(&now, true).unwrap().change.after(), original);
-    let why = on(&now, &page(), &Wish::default(), &stamp(None)).unwrap_err();
+    let why = on(&now, &[], &page(), &Wish::default(), &stamp(None)).unwrap_err();
     assert!(why.contains("off --force"), "{why}");
 }
 
@@ -207,7 +207,9 @@ fn an_entry_that_has_lost_its_way_back_is_refused_both_ways() {
     crate::change::put(&mut now, &annotation_at("restore"), None);
     assert!(off(&now, true).unwrap_err().contains("not known what was there before"));
     assert!(
-        on(&now, &page(), &Wish::default(), &stamp(None)).unwrap_err().contains("leads to service/page-page already")
+        on(&now, &[], &page(), &Wish::default(), &stamp(None))
+            .unwrap_err()
+            .contains("leads to service/page-page already")
     );
 }
 
@@ -224,7 +226,7 @@ fn an_entry_that_is_not_switched_is_not_changed_by_off() {
 fn an_excluded_entry_is_never_switched() {
     let mut excluded = entry("ingress-main");
     excluded["metadata"]["labels"] = json!({"maintenance-mode.github.io/exclude": "true"});
-    assert!(on(&excluded, &page(), &Wish::default(), &stamp(None)).unwrap_err().contains("never switched"));
+    assert!(on(&excluded, &[], &page(), &Wish::default(), &stamp(None)).unwrap_err().contains("never switched"));
 }
 
 #[test]
@@ -257,7 +259,7 @@ fn managed_fields_are_kept_as_they_were_before_the_first() {
 #[test]
 fn objects_that_are_no_entries_are_refused() {
     let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "shop", "namespace": "n"}});
-    assert!(on(&service, &page(), &Wish::default(), &stamp(None)).is_err());
+    assert!(on(&service, &[], &page(), &Wish::default(), &stamp(None)).is_err());
     assert!(off(&service, false).is_err());
     assert_eq!(services(&service), BTreeSet::new());
 }
@@ -295,7 +297,7 @@ fn an_action_of_a_load_balancer_stays_and_is_named() {
     );
     let mut alone = entry("ingress-actions");
     alone["spec"]["rules"][0]["http"]["paths"].as_array_mut().unwrap().pop();
-    let why = on(&alone, &page(), &Wish::default(), &stamp(None)).unwrap_err();
+    let why = on(&alone, &[], &page(), &Wish::default(), &stamp(None)).unwrap_err();
     assert_eq!(why, "ingress/actions has no backend that can be switched");
 }
 
@@ -334,7 +336,7 @@ fn an_ingress_whose_tls_ends_in_the_pods_is_refused_until_the_annotation_is_drop
     let mut passthrough = entry("ingress-main");
     let key = "nginx.ingress.kubernetes.io/ssl-passthrough";
     passthrough["metadata"]["annotations"] = json!({key: "true"});
-    assert!(on(&passthrough, &page(), &Wish::default(), &stamp(None)).unwrap_err().contains("is passthrough"));
+    assert!(on(&passthrough, &[], &page(), &Wish::default(), &stamp(None)).unwrap_err().contains("is passthrough"));
     assert_eq!(switched(&passthrough, &drop(&[key]))["metadata"]["annotations"].get(key), None);
 }
 
@@ -388,7 +390,7 @@ fn a_path_of_an_ingress_is_not_kept_where_that_cannot_work() {
         ("ingress-login", "/webhooks/pay", "loses the annotation nginx.ingress.kubernetes.io/auth-realm"),
         ("ingress-regex", "/webhooks/pay", "has the pattern /shop(/|$)(.*) as a path"),
         ("ingress-actions", "/webhooks/pay", "has the pattern /* as a path"),
-        ("ingress-default", "/webhooks/pay", "has no path that serves /webhooks/pay"),
+        ("ingress-default", "/webhooks/pay", "serves /webhooks/pay by its default backend alone"),
     ] {
         let why = refused(file, &keep(&[path]));
         assert!(why.contains(because), "{why}");
@@ -399,7 +401,7 @@ fn a_path_of_an_ingress_is_not_kept_where_that_cannot_work() {
     );
     // Asked for afterwards it is refused as well.
     let first = switched(&entry("ingress-hosts"), &drop(&["nginx.ingress.kubernetes.io/proxy-body-size"]));
-    assert!(on(&first, &page(), &keep(&["/a"]), &stamp(None)).is_err());
+    assert!(on(&first, &[], &page(), &keep(&["/a"]), &stamp(None)).is_err());
 }
 
 #[test]
@@ -407,6 +409,61 @@ fn headers_are_known_to_an_httproute_alone() {
     for file in ["ingress-main", "route-edge"] {
         assert!(refused(file, &bypass()).contains("--bypass-header is for an HTTPRoute"));
     }
+}
+
+#[test]
+fn a_path_that_nothing_serves_is_said_and_the_rest_is_switched() {
+    let mut api = entry("ingress-main");
+    api["spec"]["rules"][0]["http"]["paths"][0]["path"] = "/api".into();
+    let moved = moved(&api, &keep(&["/webhooks/pay"]));
+    assert_eq!(moved.notes, ["has no path that serves /webhooks/pay"]);
+    for path in ["/webhooks", "/status"] {
+        let moved = self::moved(&entry("httproute-extension"), &keep(&[path]));
+        assert_eq!(moved.notes[0], format!("has no rule with a backend that serves {path}"));
+        assert_eq!(moved.change.after()["spec"], switched(&entry("httproute-extension"), &Wish::default())["spec"]);
+    }
+}
+
+#[test]
+fn no_path_is_taken_from_another_entry_of_the_same_host() {
+    let mut hooks = entry("ingress-main");
+    hooks["metadata"]["name"] = "hooks".into();
+    hooks["spec"]["rules"][0]["http"]["paths"][0]["path"] = "/webhooks".into();
+    let around = [entry("ingress-main"), hooks.clone(), entry("httproute-shop")];
+    let wish = keep(&["/webhooks/pay"]);
+    let on = |entry: &Value, around: &[Value]| on(entry, around, &page(), &wish, &stamp(None)).unwrap();
+    let main = on(&around[0], &around);
+    assert_eq!(main.notes, ["leaves the path /webhooks/pay of shop.example.org to ingress/hooks, which serves it"]);
+    assert_eq!(main.change.after()["spec"], switched(&around[0], &Wish::default())["spec"]);
+    // The other has it, and still has it when both are switched once more.
+    let other = on(&hooks, &around);
+    assert_eq!(other.notes, ["has the path /webhooks/pay of shop.example.org meanwhile, to the application"]);
+    let around = [main.change.after(), other.change.after()];
+    assert!(on(&around[0], &around).change.is_empty());
+    assert!(on(&around[1], &around).change.is_empty());
+    // Of another host it takes nothing.
+    hooks["spec"]["rules"][0]["host"] = "hooks.example.org".into();
+    assert_eq!(on(&entry("ingress-main"), &[hooks]).change.after(), switched(&entry("ingress-main"), &wish));
+}
+
+#[test]
+fn no_path_is_taken_from_another_httproute_of_the_same_host() {
+    let shop = entry("httproute-shop");
+    let mut hooks = shop.clone();
+    hooks["metadata"]["name"] = "hooks".into();
+    hooks["spec"]["rules"] = json!([shop["spec"]["rules"][2]]);
+    hooks["spec"]["rules"][0]["matches"][0]["path"]["value"] = "/webhooks".into();
+    let wish = keep(&["/webhooks/pay"]);
+    let left = on(&shop, &[hooks.clone()], &page(), &wish, &stamp(None)).unwrap();
+    assert_eq!(left.notes[0], "leaves /webhooks/pay to httproute/hooks, which serves it");
+    assert_eq!(left.change.after()["spec"], switched(&shop, &Wish::default())["spec"]);
+    let mut two = shop.clone();
+    two["spec"]["hostnames"] = json!(["shop.example.org", "www.example.org"]);
+    let why = on(&two, &[hooks.clone()], &page(), &wish, &stamp(None)).unwrap_err();
+    assert!(why.contains("has hosts of which httproute/hooks serves /webhooks/pay, and others"), "{why}");
+    // Of another gateway it takes nothing.
+    hooks["spec"]["parentRefs"][0]["name"] = "other".into();
+    assert!(on(&two, &[hooks], &page(), &wish, &stamp(None)).is_ok());
 }
 
 // === Route ===
@@ -621,19 +678,13 @@ fn testers_and_paths_go_together() {
 
 #[test]
 fn a_path_of_an_httproute_is_not_kept_where_that_cannot_work() {
-    for (file, path, because) in [
-        ("httproute-regex", "/a", "has the pattern /u/[0-9]+ as a path"),
-        ("httproute-extension", "/webhooks", "has no rule with a backend that serves /webhooks"),
-        ("httproute-extension", "/status", "has no rule with a backend that serves /status"),
-    ] {
-        let why = refused(file, &keep(&[path]));
-        assert!(why.contains(because), "{why}");
-    }
+    let why = refused("httproute-regex", &keep(&["/a"]));
+    assert!(why.contains("has the pattern /u/[0-9]+ as a path"), "{why}");
     // A shorter path with more conditions would come first once both are as long.
     let mut mixed = entry("httproute-shop");
     mixed["spec"]["rules"][2]["matches"] = json!([{"path": {"type": "PathPrefix", "value": "/"}, "method": "POST",
         "headers": [{"name": "X-A", "type": "Exact", "value": "1"}]}]);
-    let why = on(&mixed, &page(), &keep(&["/api/hooks"]), &stamp(None)).unwrap_err();
+    let why = on(&mixed, &[], &page(), &keep(&["/api/hooks"]), &stamp(None)).unwrap_err();
     assert!(why.contains("several rules with conditions"), "{why}");
 }
 
@@ -642,13 +693,13 @@ fn more_rules_or_matches_than_an_httproute_may_have_are_refused() {
     let mut many = entry("httproute-shop");
     let rule = many["spec"]["rules"][2].clone();
     many["spec"]["rules"] = vec![rule.clone(); 9].into();
-    let why = on(&many, &page(), &bypass(), &stamp(None)).unwrap_err();
+    let why = on(&many, &[], &page(), &bypass(), &stamp(None)).unwrap_err();
     assert!(why.contains("would have 18 rules with 18 matches"), "{why}");
     many["spec"]["rules"] = json!([rule, rule]);
     many["spec"]["rules"][0]["matches"] = vec![rule["matches"][0].clone(); 64].into();
-    assert!(on(&many, &page(), &bypass(), &stamp(None)).unwrap_err().contains("130 matches"));
+    assert!(on(&many, &[], &page(), &bypass(), &stamp(None)).unwrap_err().contains("130 matches"));
     many["spec"]["rules"] = vec![rule; 16].into();
-    assert!(on(&many, &page(), &Wish::default(), &stamp(None)).is_ok());
+    assert!(on(&many, &[], &page(), &Wish::default(), &stamp(None)).is_ok());
 }
 
 #[test]

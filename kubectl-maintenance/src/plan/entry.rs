@@ -177,7 +177,8 @@ fn lead_to_page(
     wish: &Wish,
     stamp: &Stamp,
 ) -> Result<Plan> {
-    let moved = entry::on(entry, page, wish, stamp).map_err(|why| anyhow!("{why}. Nothing has changed"))?;
+    let moved =
+        entry::on(entry, &chosen.around.all, page, wish, stamp).map_err(|why| anyhow!("{why}. Nothing has changed"))?;
     let doors = doors(moved.change.after(), &BTreeSet::from([page.service.clone()]), &chosen.around);
     let mut plan = Plan::new(Subject::Entry(name.clone()), vec![moved.change], Expect::Page, &chosen.around, doors);
     if entry::state(entry) == State::Switched {

@@ -58,6 +58,7 @@ fn one_command_switches_all_and_one_gives_exactly_that_back() {
         0,
         &[
             LIST,
+            "note: page, ingress/cart, route/old, httproute/api: callers inside the cluster, jobs and workers are not stopped\n",
             "page: maintenance is in force",
             "web: maintenance is in force",
             "ingress/cart: maintenance is in force",

@@ -3,6 +3,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::fs;
 use std::io::Write;
 use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -340,11 +341,16 @@ impl Kubectl for Cluster {
     }
 
     fn change(&self, arguments: &[&str], input: &str) -> Result<Ran> {
-        let words: Vec<String> = arguments.iter().map(|&word| word.to_owned()).collect();
+        let mut words: Vec<String> = arguments.iter().map(|&word| word.to_owned()).collect();
         self.called(&words);
+        if let Some(flag) = words.iter().position(|word| word == "--patch-file") {
+            words[flag + 1] = fs::read_to_string(&words[flag + 1])?;
+            words[flag] = "-p".to_owned();
+        }
+        let arguments: Vec<&str> = words.iter().map(String::as_str).collect();
         let dry_run = arguments.contains(&"--dry-run=server");
         let mut state = self.state.borrow_mut();
-        match arguments {
+        match &arguments[..] {
             ["create", "-f", "-", "-o", "json"] => {
                 let reviews: Value = serde_json::from_str(input)?;
                 let answers = reviews["items"].as_array().unwrap().iter().map(|review| {

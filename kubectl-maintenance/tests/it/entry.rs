@@ -66,6 +66,20 @@ fn each_kind_is_led_to_the_page_and_given_back_exactly() {
 }
 
 #[test]
+fn an_entry_that_no_command_line_holds_is_switched_too() {
+    let cluster = shop();
+    let rule = cluster.object("ingresses/shop")["spec"]["rules"][0].clone();
+    cluster.edit("ingresses/shop", "/spec/rules", vec![rule; 300].into());
+    let before = comparable(&cluster.object("ingresses/shop"));
+    cluster.run(&["on", "ingress/shop"]).ended(0, &[]);
+    assert_eq!(backend(&cluster, "shop"), "page-page");
+    let longest = cluster.changes().into_iter().flatten().map(|word| word.len()).max();
+    assert!(longest < Some(32_767), "{longest:?}");
+    cluster.run(&["off", "ingress/shop"]).ended(0, &[]);
+    assert_eq!(comparable(&cluster.object("ingresses/shop")), before);
+}
+
+#[test]
 fn kubectl_alone_can_restore_by_the_annotation() {
     let cluster = shop();
     let before = comparable(&cluster.object("ingresses/shop"));
@@ -352,17 +366,17 @@ fn argo_cd_and_flux_are_refused_with_what_to_do_instead() {
 #[test]
 fn helm_is_told_of_in_one_line_by_its_version_and_the_kind() {
     for (operation, target, says) in [
-        ("Update", "ingress/shop", "(by Helm 3) opens ingress/shop to users at once and without a word"),
-        ("Update", "route/shop", "(by Helm 3) leaves route/shop on the page"),
-        ("Update", "httproute/shop", "(by Helm 3) leaves httproute/shop on the page"),
-        ("Apply", "ingress/shop", "(by Helm 4) fails with a conflict at ingress/shop, half applied"),
+        ("Update", "ingress/shop", "(by Helm 3) opens it to users at once and without a word"),
+        ("Update", "route/shop", "(by Helm 3) leaves it on the page"),
+        ("Update", "httproute/shop", "(by Helm 3) leaves it on the page"),
+        ("Apply", "ingress/shop", "(by Helm 4) fails with a conflict there, half applied"),
     ] {
         let cluster = shop();
         let object = target.replace("ingress/", "ingresses/").replace("route/", "routes/");
         cluster.edit(&object, "/metadata/annotations", json!({"meta.helm.sh/release-name": "app"}));
         cluster.written(&object, "helm", operation, &json!({"f:spec": {"f:rules": {}, "f:to": {}}}));
         let said = cluster.run(&["on", target]);
-        said.ended(0, &[&format!("note: {target}: the next helm upgrade of app {says}"), "kubectl maintenance off"]);
+        said.ended(0, &[&format!("note: {target}: the next helm upgrade of app {says}"), "run off before it"]);
         assert_eq!(said.err.matches("helm upgrade").count(), 1, "{}", said.err);
         // It is told by who wrote it before we did.
         cluster.run(&["on", target, "--reason", "longer"]).ended(0, &[says]);

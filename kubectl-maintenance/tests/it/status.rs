@@ -262,6 +262,8 @@ fn json_is_as_documented() {
         &["status", "page", "-o", "json"],
         &["off", "page", "-o", "json"],
         &["on", "--all", "--dry-run", "-o", "json"],
+        &["on", "ingress/old", "--keep-path", "/pay", "-o", "json"],
+        &["status", "ingress/old", "-o", "json"],
     ] {
         let said = cluster.run(command);
         let printed: Value = serde_json::from_str(&said.out).unwrap();
