@@ -62,7 +62,7 @@ async fn by_apply(release: &Release<'_>, kind: &'static str) -> Result<()> {
     before.is_again(release).await?;
     release.host_is(&host, Mode::Normal).await?;
     let opened = "kubectl apply of the same file opens it to users; off takes the annotations away";
-    release.scene.figure(format!("an {kind}, while it is on: {opened}"));
+    release.scene.figure(format!("{kind}, while it is on: {opened}"));
     Ok(())
 }
 
@@ -92,7 +92,7 @@ impl Deployed<'_> {
         release.await_host(&self.host, Mode::Normal, SOON).await?;
         self.upgraded_afterwards(&target).await.context("upgraded after off")?;
         release.scene.figure(format!(
-            "an {} of {}, upgraded while it is on: {happened}; after off: no conflict, nothing stale",
+            "{} of {}, upgraded while it is on: {happened}; after off: no conflict, nothing stale",
             self.kind,
             self.by.name()
         ));

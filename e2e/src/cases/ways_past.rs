@@ -9,7 +9,7 @@ use hyper::header::HeaderName;
 use crate::entry::Before;
 use crate::http::{self, Mode, Reply};
 use crate::plugin;
-use crate::programs::last_line;
+use crate::programs::{last_line, run as run_program, wait_for};
 use crate::release::Release;
 use crate::scene::Scene;
 
@@ -31,7 +31,7 @@ pub(crate) async fn run(scene: &Scene) -> Result<()> {
     }
     tester(&release, &route).await.context("--bypass-header")?;
     message(&release, &route).await.context("--message")?;
-    plugin::plugin_for(&release, &TARGETS, &["off"]).await?.success()?;
+    plugin::plugin_for(&release, &TARGETS, &["off", "--wait=false"]).await?.success()?;
     for entry in &before {
         entry.is_again(&release).await?;
     }
@@ -41,10 +41,16 @@ pub(crate) async fn run(scene: &Scene) -> Result<()> {
     Ok(())
 }
 
+/// What the plugin says when it switches the targets and waits at the front door of a host.
+async fn on(release: &Release<'_>, targets: &[&str], host: &str, flags: &[&str]) -> Result<String> {
+    let mut command = plugin::at_the_door(release, targets, Mode::Maintenance, host)?;
+    let told = run_program(command.args(flags), plugin::LIMIT).await?;
+    let text = told.text();
+    told.success().map(|_| text)
+}
+
 async fn kept_path(release: &Release<'_>, target: &str, host: &str) -> Result<()> {
-    plugin::plugin_for(release, &[target], &["on", "--keep-path", "/webhooks", "--keep-path", "/callbacks/pay"])
-        .await?
-        .success()?;
+    on(release, &[target], host, &["--keep-path", "/webhooks", "--keep-path", "/callbacks/pay"]).await?;
     release.await_host(host, Mode::Maintenance, SOON).await?;
     // The first is a path of the Ingress's own; else each is below the path of another.
     for (path, wanted) in [
@@ -62,15 +68,13 @@ async fn kept_path(release: &Release<'_>, target: &str, host: &str) -> Result<()
 
 /// A second `on`, which keeps the path.
 async fn tester(release: &Release<'_>, host: &str) -> Result<()> {
-    let told = plugin::plugin_for(release, &[TARGETS[1]], &["on", "--bypass-header", "X-Tester=yes"]).await?;
-    let text = told.text();
-    told.success()?;
+    let text = on(release, &[TARGETS[1]], host, &["--bypass-header", "X-Tester=yes"]).await?;
     ensure!(text.contains("authentication"), "the plugin should say that it is no authentication: {text}");
     let ask = async |value| {
         let header = Some((HeaderName::from_static("x-tester"), value));
         http::get_with(&release.scene.cluster.ingress, host, "/", header).await
     };
-    crate::programs::wait_for("testers to reach the application", SOON, async || {
+    wait_for("testers to reach the application", SOON, async || {
         Ok((ask("yes").await?.mode() == Some(Mode::Normal)).then_some(()))
     })
     .await?;
@@ -81,7 +85,7 @@ async fn tester(release: &Release<'_>, host: &str) -> Result<()> {
 
 async fn message(release: &Release<'_>, host: &str) -> Result<()> {
     let message = "We move to a faster database.";
-    plugin::plugin_for(release, &TARGETS, &["on", "--message", message]).await?.success()?;
+    on(release, &TARGETS, host, &["--message", message]).await?;
     let page = release.ask(host, "/").await?.body;
     ensure!(page.contains(message), "the page should have the message when the command returns: {page}");
     Ok(())
@@ -97,8 +101,8 @@ async fn strict(release: &Release<'_>, before: &[Before]) -> Result<String> {
         entry.is_again(release).await?;
     }
     release.kubectl(&["label", "ingress", "old", "maintenance-mode.github.io/exclude=true"]).await?;
-    plugin::plugin_for(release, &TARGETS, &["on", "--strict"]).await?.success()?;
-    plugin::plugin_for(release, &TARGETS, &["off"]).await?.success()?;
+    plugin::plugin_for(release, &TARGETS, &["on", "--strict", "--wait=false"]).await?.success()?;
+    plugin::plugin_for(release, &TARGETS, &["off", "--wait=false"]).await?.success()?;
     for entry in before {
         entry.is_again(release).await?;
     }
