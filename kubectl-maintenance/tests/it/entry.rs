@@ -384,6 +384,19 @@ fn helm_is_told_of_in_one_line_by_its_version_and_the_kind() {
     }
 }
 
+#[test]
+fn kubectl_apply_is_told_of_too() {
+    let cluster = shop();
+    cluster.edit(
+        "ingresses/shop",
+        "/metadata/annotations",
+        json!({"kubectl.kubernetes.io/last-applied-configuration": "{}"}),
+    );
+    let says = "note: ingress/shop: the next kubectl apply of it opens it to users at once and without a word";
+    cluster.run(&["on", "ingress/shop"]).ended(0, &[says]);
+    cluster.run(&["on", "route/shop"]).not("kubectl apply");
+}
+
 // === a second on, and off ===
 
 #[test]
