@@ -158,13 +158,10 @@ fn check_application(
     refuse(session, force, &why)
 }
 
-/// How many ready endpoints each Service has. One that may have none of its own, as its name is all that it gives, is left out.
+/// How many ready endpoints each Service has that can have some.
 fn ready(session: &Session<'_>, chosen: &Chosen, services: &BTreeSet<String>) -> Result<Vec<(String, usize)>> {
-    let external = |wanted: &String| {
-        let mut all = chosen.around.services.iter();
-        all.any(|service| name(service) == wanted && service["spec"]["type"] == "ExternalName")
-    };
-    let services: Vec<String> = services.iter().filter(|service| !external(service)).cloned().collect();
+    let services: Vec<String> =
+        services.iter().filter(|service| !chosen.around.is_external(service)).cloned().collect();
     let listed = endpoints::ready(session.kubectl, &chosen.namespace, services.iter().cloned())?;
     let mut ready = Vec::new();
     for (service, listed) in services.into_iter().zip(listed) {

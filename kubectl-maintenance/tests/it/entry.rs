@@ -484,6 +484,18 @@ fn users_are_let_in_where_one_service_of_the_entry_has_a_ready_pod() {
 }
 
 #[test]
+fn a_service_that_is_but_a_name_for_something_outside_needs_no_ready_pod() {
+    let cluster = shop();
+    cluster.service("outside", &Value::Null);
+    cluster.edit("services/outside", "/spec", json!({"type": "ExternalName", "externalName": "shop.example.org"}));
+    cluster.ingress("outside", HOST, "outside", &json!({}));
+    cluster.run(&["status", "ingress/outside"]).ended(0, &["ingress/outside: normal"]);
+    cluster.run(&["on", "ingress/outside"]).ended(0, &[]);
+    cluster.run(&["off", "ingress/outside"]).ended(0, &["normal is in force"]);
+    assert_eq!(backend(&cluster, "outside"), "outside");
+}
+
+#[test]
 fn off_needs_no_page_release() {
     let cluster = shop();
     cluster.run(&["on", "ingress/shop"]).ended(0, &[]);
