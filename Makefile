@@ -47,6 +47,7 @@ test: lint ## lint, unit, socket, script and chart tests; no cluster
 	cargo test --workspace --locked
 	scripts/test
 	ci/chart/check
+	ci/plugin check
 
 lint: tools ## rustfmt, clippy and every other linter
 	cargo fmt --all --check

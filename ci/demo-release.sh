@@ -14,8 +14,7 @@ is_installed() { h status "$release" >/dev/null 2>&1; }
 install_release() {
   local again=''
   ! is_installed || again=yes
-  # Helm 4 may end its wait in the very moment in which the HPA scales the new tier up, and call that not ready: then once more.
-  deploy || deploy
+  helm_waits deploy
   [ -n "$again" ] || return 0
   # A new build under the same tag is another image, which the chart cannot see.
   k -n "$namespace" rollout restart deployment "$release-user" "$release-admin" >/dev/null

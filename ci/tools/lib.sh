@@ -130,6 +130,16 @@ helm_of() {
   echo "$bin/$built"
 }
 
+# helm_waits COMMAND...: one that waits by Helm. Helm 4 may end its wait in the very moment in which the HPA scales a new tier up,
+# and call that not ready: that alone is tried once more, as people would. What is really not ready fails again.
+helm_waits() {
+  local said
+  said=$("$@" 2>&1) || case $said in
+    *'status: InProgress'*) "$@" ;;
+    *) echo "$said" >&2; return 1 ;;
+  esac
+}
+
 # browser_ready: what the tests of tests/browser need: the built server in SERVER, a browser in BROWSER, and their packages.
 browser_ready() {
   local name

@@ -23,11 +23,12 @@
 //! SIGTERM and SIGINT take away all that the cases have made; a second one ends it at once.
 //!
 //! The modules, each using those above it alone: `programs` and `http`; `answer`, `judge`, `recorder`; `cluster`; `scene`;
-//! `release`, `plugin`; `cases`. `report` prints what `scene` has kept.
+//! `release`, `entry`, `plugin`; `cases`. `report` prints what `scene` has kept.
 
 mod answer;
 mod cases;
 mod cluster;
+mod entry;
 mod http;
 mod judge;
 mod plugin;

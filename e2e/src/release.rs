@@ -122,6 +122,27 @@ impl<'a> Release<'a> {
         Ok(release)
     }
 
+    /// A standby release without front Services that is yet to be installed, next to applications of these names. Their
+    /// entries are the case's, and name the applications' own Services.
+    pub(crate) async fn prepare_standby(scene: &'a Scene, part: &str, applications: &[&str]) -> Result<Release<'a>> {
+        let mut release = Self::prepare_front(scene, part, Helm::V4, applications).await?;
+        release.shape = Shape::Standby(Vec::new());
+        Ok(release)
+    }
+
+    /// The same, installed, with an entry of the page's own, by which the proxy knows its pods.
+    pub(crate) async fn stand_by(
+        scene: &'a Scene,
+        part: &str,
+        applications: &[&str],
+        values: &[&str],
+    ) -> Result<Release<'a>> {
+        let release = Self::prepare_standby(scene, part, applications).await?;
+        let host = format!("page.host={}-page.test", release.namespace);
+        release.helm_install(&[&["expose.type=ingress", &host], values].concat(), &[]).await?;
+        Ok(release)
+    }
+
     /// The application of that name: two pods and a Service.
     pub(crate) async fn apply_application(&self, name: &str) -> Result<()> {
         let image = self.scene.cluster.application_image.as_str();
@@ -132,7 +153,12 @@ impl<'a> Release<'a> {
 
     /// An Ingress of the application's own, to port 8080 of a Service.
     pub(crate) async fn apply_ingress(&self, name: &str, host: &str, service: &str) -> Result<()> {
-        self.apply("ingress", &[("NAME", name), ("HOST", host), ("SERVICE", service), ("PORT", "8080")]).await
+        self.apply_entry("ingress", name, host, service).await
+    }
+
+    /// The same, or an `HTTPRoute`, as `manifest` says.
+    pub(crate) async fn apply_entry(&self, manifest: &str, name: &str, host: &str, service: &str) -> Result<()> {
+        self.apply(manifest, &[("NAME", name), ("HOST", host), ("SERVICE", service), ("PORT", "8080")]).await
     }
 
     /// `e2e/manifests/NAME.yaml` with these values.
@@ -362,7 +388,12 @@ impl<'a> Release<'a> {
 
     /// The same where admins have no way in of their own.
     pub(crate) fn record_users(&self) -> Recorder {
-        Recorder::start(&self.scene.cluster.ingress, &self.user_hosts, None, self.served(), RATE)
+        self.record_users_at(RATE)
+    }
+
+    /// That with so many requests a second.
+    pub(crate) fn record_users_at(&self, rate: u32) -> Recorder {
+        Recorder::start(&self.scene.cluster.ingress, &self.user_hosts, None, self.served(), rate)
     }
 
     fn served(&self) -> Served {
@@ -372,21 +403,26 @@ impl<'a> Release<'a> {
     /// Waits until ten answers in a row at each host, each over a connection of its own, are of that mode.
     pub(crate) async fn await_users(&self, mode: Mode, limit: Duration) -> Result<()> {
         for host in &self.user_hosts {
-            let mut row = 0;
-            wait_for(&format!("{host} to be in mode {}", mode.word()), limit, async || {
-                while row < 10 {
-                    // A controller without any Ingress does not even listen.
-                    if self.ask(host, "/").await.ok().and_then(|reply| reply.mode()) != Some(mode) {
-                        row = 0;
-                        return Ok(None);
-                    }
-                    row += 1;
-                }
-                Ok(Some(()))
-            })
-            .await?;
+            self.await_host(host, mode, limit).await?;
         }
         Ok(())
+    }
+
+    /// The same at one host.
+    pub(crate) async fn await_host(&self, host: &str, mode: Mode, limit: Duration) -> Result<()> {
+        let mut row = 0;
+        wait_for(&format!("{host} to be in mode {}", mode.word()), limit, async || {
+            while row < 10 {
+                // A controller without any Ingress does not even listen.
+                if self.ask(host, "/").await.ok().and_then(|reply| reply.mode()) != Some(mode) {
+                    row = 0;
+                    return Ok(None);
+                }
+                row += 1;
+            }
+            Ok(Some(()))
+        })
+        .await
     }
 
     /// Waits until every user pod says itself that it is in that mode.
@@ -407,11 +443,17 @@ impl<'a> Release<'a> {
     /// Fails unless the next ten users of each host all see that mode.
     pub(crate) async fn users_see(&self, mode: Mode) -> Result<()> {
         for host in &self.user_hosts {
-            for _ in 0..10 {
-                let reply = self.ask(host, "/").await?;
-                let status = reply.status;
-                ensure!(reply.mode() == Some(mode), "{host} should be in mode {}, but answers {status}", mode.word());
-            }
+            self.host_is(host, mode).await?;
+        }
+        Ok(())
+    }
+
+    /// The same of one host.
+    pub(crate) async fn host_is(&self, host: &str, mode: Mode) -> Result<()> {
+        for _ in 0..10 {
+            let reply = self.ask(host, "/").await?;
+            let status = reply.status;
+            ensure!(reply.mode() == Some(mode), "{host} should be in mode {}, but answers {status}", mode.word());
         }
         Ok(())
     }

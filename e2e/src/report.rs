@@ -66,23 +66,9 @@ fn table(switches: &[&Switches]) -> String {
         "{:<27} {:<7} {:>8} {:>9} {:>7} {:>12} {:>12}  {}\n",
         "switch", "by", "switches", "requests", "failed", "in force s", "command s", "old answers after the command"
     );
-    for one in switches {
-        let stale = one.each.iter().map(|switch| switch.stale).sum::<usize>();
-        let longest = one.each.iter().map(|switch| switch.stale_for).fold(0.0, f64::max);
-        let stale = if stale == 0 { "none".to_owned() } else { format!("{stale}, the last {longest:.2} s after it") };
-        let _ = writeln!(
-            table,
-            "{:<27} {:<7} {:>8} {:>9} {:>7} {:>12} {:>12}  {stale}",
-            one.what,
-            one.by,
-            one.each.len(),
-            one.requests,
-            one.failed,
-            spread(&one.each, |switch| switch.in_force),
-            spread(&one.each, |switch| switch.returned),
-        );
-    }
-    let sum = |of: fn(&Switches) -> usize| switches.iter().map(|one| of(one)).sum::<usize>();
+    let (judged, figures): (Vec<&Switches>, Vec<&Switches>) = switches.iter().partition(|one| one.judged);
+    table.extend(judged.iter().map(|one| row(one)));
+    let sum = |of: fn(&Switches) -> usize| judged.iter().map(|one| of(one)).sum::<usize>();
     let _ = writeln!(
         table,
         "{:<27} {:<7} {:>8} {:>9} {:>7}",
@@ -92,7 +78,25 @@ fn table(switches: &[&Switches]) -> String {
         sum(|one| one.requests),
         sum(|one| one.failed)
     );
+    // What fails there is expected.
+    table.extend(figures.iter().map(|one| row(one)));
     table
+}
+
+fn row(one: &Switches) -> String {
+    let stale = one.each.iter().map(|switch| switch.stale).sum::<usize>();
+    let longest = one.each.iter().map(|switch| switch.stale_for).fold(0.0, f64::max);
+    let stale = if stale == 0 { "none".to_owned() } else { format!("{stale}, the last {longest:.2} s after it") };
+    format!(
+        "{:<27} {:<7} {:>8} {:>9} {:>7} {:>12} {:>12}  {stale}\n",
+        one.what,
+        one.by,
+        one.each.len(),
+        one.requests,
+        one.failed,
+        spread(&one.each, |switch| switch.in_force),
+        spread(&one.each, |switch| switch.returned),
+    )
 }
 
 /// `1.4 (2.0)`: the median and the most.
@@ -151,12 +155,16 @@ mod tests {
             by: "helm3",
             requests: 500,
             failed: 2,
+            judged: true,
             each: vec![switch(3.0, 0), switch(1.0, 4), switch(2.04, 3)],
         };
-        let table = table(&[&one, &one]);
+        let figure = Switches { what: "cold".to_owned(), judged: false, ..one.clone() };
+        let table = table(&[&one, &figure, &one]);
         assert!(table.contains("2.0 (3.0)"), "{table}");
         assert!(table.contains("7, the last 0.25 s after it"), "{table}");
-        let last = table.lines().last().unwrap().split_whitespace().collect::<Vec<_>>();
-        assert_eq!(last, ["together", "6", "1000", "4"]);
+        let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        let last = table.lines().rev().map(words).collect::<Vec<_>>();
+        assert_eq!(last[1], ["together", "6", "1000", "4"]);
+        assert_eq!(last[0][..5], ["cold", "helm3", "3", "500", "2"]);
     }
 }

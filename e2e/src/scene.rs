@@ -29,6 +29,8 @@ pub(crate) enum Outside {
     Application(String),
     /// The containers of that compose project.
     Compose(String),
+    /// The definition of an API that the cluster did not have, with all objects of that kind.
+    Definition(String),
 }
 
 /// Switches of one kind by one command, for the table at the end.
@@ -40,6 +42,8 @@ pub(crate) struct Switches {
     pub(crate) by: &'static str,
     pub(crate) requests: usize,
     pub(crate) failed: usize,
+    /// Whether a failed one is a failure of the case. What is not judged is a figure alone, in a row of its own.
+    pub(crate) judged: bool,
     pub(crate) each: Vec<Switch>,
 }
 
@@ -106,7 +110,7 @@ impl Scene {
         for namespace in namespaces {
             for what in [
                 &["get", "all,configmaps,ingresses,poddisruptionbudgets", "-o", "wide"][..],
-                &["get", "services,ingresses,httproutes", "-o", "yaml"],
+                &["get", "services,ingresses,httproutes", "-o", "yaml", "--show-managed-fields"],
                 &["get", "endpointslices", "-o", "wide"],
                 &["get", "events", "--sort-by=.lastTimestamp"],
                 &["describe", "pods"],
@@ -160,6 +164,9 @@ impl Scene {
                 let application =
                     ["--namespace", "argocd", "delete", "application", name, "--ignore-not-found", "--timeout=60s"];
                 self.delete(&application).await
+            }
+            Outside::Definition(name) => {
+                self.delete(&["delete", "customresourcedefinition", name, "--ignore-not-found", "--timeout=60s"]).await
             }
             Outside::Compose(project) => {
                 let mut command = Command::new("docker");

@@ -4,6 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::change::Change;
+use crate::entry::EntryKind;
 use crate::managed_fields::{as_owned, given_back, held_by_others, only_ours, ours};
 use crate::object::annotation;
 use crate::restore;
@@ -77,9 +78,13 @@ pub fn kept_managed_fields(change: &Change) -> Value {
 }
 
 /// The fields that `off` does not give back, as their owner has another value for them: a Helm that has set maintenance
-/// itself. Ours, they make Helm 4 stop with a conflict, where it would put users back on the page without a word.
+/// itself. Ours, they make Helm 4 stop with a conflict, where it would put users back on the page without a word. No other
+/// value of an entry is the page, so there it is none.
 #[must_use]
 pub fn not_given_back(change: &Change) -> Value {
+    if EntryKind::of(&change.before).is_some() {
+        return json!({});
+    }
     let now = change.before.pointer("/metadata/managedFields").unwrap_or(&Value::Null);
     let kept = kept_managed_fields(change);
     let mut stay = json!({});

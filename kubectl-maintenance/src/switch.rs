@@ -109,8 +109,8 @@ fn check(session: &Session<'_>, switch: &cli::Switch, plans: &[Plan]) -> Result<
     Ok(())
 }
 
-/// Each note once, with the targets that it is about.
-fn notes(plans: &[Plan]) -> Vec<(&str, Vec<String>)> {
+/// Tells each note once, with the names of all targets that have it.
+fn tell_notes(session: &Session<'_>, plans: &[Plan]) {
     let mut notes: Vec<(&str, Vec<String>)> = Vec::new();
     for plan in plans {
         for note in &plan.notes {
@@ -120,7 +120,9 @@ fn notes(plans: &[Plan]) -> Vec<(&str, Vec<String>)> {
             }
         }
     }
-    notes
+    for (note, names) in notes {
+        session.output.note(&format!("{}: {note}", names.join(", ")));
+    }
 }
 
 /// Makes all changes, or none; after `off` it gives back who owns which field.

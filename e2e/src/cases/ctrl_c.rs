@@ -9,18 +9,29 @@ use tokio::process::{Child, ChildStderr, Command};
 use tokio::time::timeout;
 
 use crate::cluster::Helm;
+use crate::entry::Before;
 use crate::http::Mode;
 use crate::plugin;
-use crate::programs::{last_line, run as run_program};
+use crate::programs::{all, last_line, run as run_program};
 use crate::release::Release;
 use crate::scene::Scene;
 
 const CANCELLED: i32 = 130;
 /// What the plugin says when all is changed, before it asks a front door.
 const FOLLOWED: &str = "endpoints of 3 of 3 front Services have followed";
+/// The same of an `HTTPRoute`.
+const READ: &str = "its gateways have read the change";
+/// A terminal tells the whole process group.
+const INTERRUPT: &str = "kill -INT -- -$E2E_PLUGIN; sleep 1";
+const ENTRIES: [&str; 3] = ["ingress/shop", "ingress/old", "httproute/new"];
 
 pub(crate) async fn run(scene: &Scene) -> Result<()> {
-    let release = Release::in_front(scene, "", Helm::V4, &["shop", "cart", "blog"], &[]).await?;
+    let (services, entries) = tokio::join!(services(scene), entries(scene));
+    all([services.context("front Services"), entries.context("entries")])
+}
+
+async fn services(scene: &Scene) -> Result<()> {
+    let release = Release::in_front(scene, "services", Helm::V4, &["shop", "cart", "blog"], &[]).await?;
     let recorder = release.record();
     while_changing(&release).await.context("while changing")?;
     while_waiting(&release).await.context("while waiting")?;
@@ -29,11 +40,40 @@ pub(crate) async fn run(scene: &Scene) -> Result<()> {
     Ok(())
 }
 
+/// In the middle of the second of three entries, and at a front door of one that never shows the page.
+async fn entries(scene: &Scene) -> Result<()> {
+    let release = Release::stand_by(scene, "entries", &["shop"], &[]).await?;
+    let host = release.user_host();
+    release.apply_ingress("shop", host, "shop").await?;
+    release.apply_ingress("old", &format!("old-{host}"), "shop").await?;
+    release.apply_entry("httproute", "new", &format!("new-{host}"), "shop").await?;
+    release.await_users(Mode::Normal, Duration::from_secs(60)).await?;
+    let before = Before::of_all(&release, &ENTRIES).await?;
+
+    let mut command = plugin::command_for(&release, &ENTRIES, &["on"])?;
+    plugin::interfere(&mut command, &release, ENTRIES[1], INTERRUPT);
+    let told = run_program(&mut command, plugin::LIMIT).await?.status(CANCELLED)?;
+    for entry in &before {
+        entry.is_again(&release).await.context("while changing").with_context(|| told.clone())?;
+    }
+    release.await_users(Mode::Normal, Duration::from_secs(20)).await?;
+    scene.figure(format!("entries, Ctrl-C while changing: put back, 130: {}", last_line(&told)));
+
+    let route = &before[2];
+    let waiting = Waiting::start(&release, &[&route.object], READ).await?;
+    waiting.interrupt().await?;
+    let (code, told) = waiting.ended().await?;
+    ensure!(code == Some(CANCELLED), "the plugin should end with 130, but the status is {code:?}: {told}");
+    route.leads_to_the_page(&release, &[]).await.context("nothing should be put back")?;
+    scene.figure(format!("entries, Ctrl-C while waiting: nothing put back, 130: {}", last_line(&told)));
+    plugin::plugin_for(&release, &[&route.object], &["off", "--wait=false"]).await?.success()?;
+    route.is_again(&release).await
+}
+
 /// In the middle of the second of three patches.
 async fn while_changing(release: &Release<'_>) -> Result<()> {
     let mut command = plugin::command(release, &["on"])?;
-    // A terminal tells the whole process group.
-    plugin::interfere(&mut command, release, "cart-front", "kill -INT -- -$E2E_PLUGIN; sleep 1");
+    plugin::interfere(&mut command, release, "cart-front", INTERRUPT);
     let told = run_program(&mut command, plugin::LIMIT).await?.status(CANCELLED)?;
     release.fronts_are(Mode::Normal).await.with_context(|| told.clone())?;
     release.users_see(Mode::Normal).await?;
@@ -43,7 +83,7 @@ async fn while_changing(release: &Release<'_>) -> Result<()> {
 
 /// At a front door that never shows the page, as no entry leads to what it names.
 async fn while_waiting(release: &Release<'_>) -> Result<()> {
-    let waiting = Waiting::start(release).await?;
+    let waiting = Waiting::start(release, &[&release.name], FOLLOWED).await?;
     waiting.interrupt().await?;
     let (code, told) = waiting.ended().await?;
     ensure!(code == Some(CANCELLED), "the plugin should end with 130, but the status is {code:?}: {told}");
@@ -57,7 +97,7 @@ async fn while_waiting(release: &Release<'_>) -> Result<()> {
 
 /// A second one ends it at once.
 async fn twice(release: &Release<'_>) -> Result<()> {
-    let waiting = Waiting::start(release).await?;
+    let waiting = Waiting::start(release, &[&release.name], FOLLOWED).await?;
     let started = Instant::now();
     waiting.interrupt().await?;
     // It may have ended by the first.
@@ -77,17 +117,18 @@ struct Waiting {
 }
 
 impl Waiting {
-    async fn start(release: &Release<'_>) -> Result<Self> {
+    /// One for these targets, that has said these words.
+    async fn start(release: &Release<'_>, targets: &[&str], words: &str) -> Result<Self> {
         let url = format!("http://{}/", release.scene.cluster.ingress);
-        let mut command = plugin::command(release, &["on", "--url", &url, "--host", "nobody.test"])?;
+        let mut command = plugin::command_for(release, targets, &["on", "--url", &url, "--host", "nobody.test"])?;
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).process_group(0).kill_on_drop(true);
         let mut plugin = command.spawn().context("kubectl-maintenance cannot be run")?;
         let output = plugin.stderr.take().context("the plugin has no output")?;
         let mut waiting = Self { plugin, lines: BufReader::new(output).lines(), told: Vec::new() };
-        let followed = timeout(Duration::from_secs(30), waiting.read_until(FOLLOWED)).await;
-        followed.with_context(|| format!("the plugin should say \"{FOLLOWED}\""))??;
+        let followed = timeout(Duration::from_secs(30), waiting.read_until(words)).await;
+        followed.with_context(|| format!("the plugin should say \"{words}\""))??;
         ensure!(
-            waiting.told.last().is_some_and(|line| line.contains(FOLLOWED)),
+            waiting.told.last().is_some_and(|line| line.contains(words)),
             "the plugin ended before it waited: {}",
             waiting.told.join("\n")
         );

@@ -1,5 +1,6 @@
 //! The cases, one a file, in the order in which they start: the switches that are measured, then those that wait longest.
 
+mod all;
 mod answers;
 mod application_away;
 mod argocd;
@@ -7,7 +8,10 @@ mod bad_value;
 mod compose;
 mod ctrl_c;
 mod endpoints;
+mod entries;
+mod entry_upgrades;
 mod front_services;
+mod given_back;
 mod helm_after_plugin;
 mod helm_ends;
 mod hpa;
@@ -19,10 +23,12 @@ mod pods;
 mod probes;
 mod rendered;
 mod rights;
+mod routes;
 mod someone_else;
 mod switches;
 mod take_over;
 mod under_way;
+mod ways_past;
 
 use std::pin::Pin;
 
@@ -31,7 +37,7 @@ use anyhow::Result;
 use crate::cluster::Helm;
 use crate::scene::Scene;
 
-use switches::{By, What, measured};
+use switches::{By, Kind, Warmth, What, measured};
 
 type Run = for<'a> fn(&'a Scene) -> Pin<Box<dyn Future<Output = Result<()>> + 'a>>;
 
@@ -62,11 +68,21 @@ pub(crate) const CASES: &[Case] = &[
     case!("services-helm3", 2, "three front Services, ten switches by Helm 3", scene => measured(scene, What::ThreeServices, By::Helm(Helm::V3))),
     case!("services-helm4", 2, "three front Services, ten switches by Helm 4", scene => measured(scene, What::ThreeServices, By::Helm(Helm::V4))),
     case!("services-plugin", 2, "three front Services, ten switches by the plugin", scene => measured(scene, What::ThreeServices, By::Plugin)),
+    case!("ingress-plugin", 2, "an Ingress as it stands, ten switches by the plugin", scene => measured(scene, What::Entry(Kind::Ingress, Warmth::Warm), By::Plugin)),
+    case!("ingress-cold", 2, "the same where the proxy knows one side alone", scene => measured(scene, What::Entry(Kind::Ingress, Warmth::Cold), By::Plugin)),
+    case!("httproute-plugin", 2, "an HTTPRoute as it stands, ten switches by the plugin", scene => measured(scene, What::Entry(Kind::HttpRoute, Warmth::Warm), By::Plugin)),
+    case!("httproute-cold", 2, "the same where the proxy knows one side alone", scene => measured(scene, What::Entry(Kind::HttpRoute, Warmth::Cold), By::Plugin)),
     case!("pods", 2, "2, 10 and 50 user pods and page pods, by the plugin", scene => pods::run(scene)),
     case!("argocd", 1, "Argo CD in both shapes: by commit, by hand and by parameter", scene => argocd::run(scene)),
     case!("helm-ends", 1, "rollback, uninstall, and a Helm that was killed", scene => helm_ends::run(scene)),
     case!("helm-after-plugin", 1, "Helm 3 and 4 after the plugin: same mode, other mode, a key more, a key less", scene => helm_after_plugin::run(scene)),
     case!("patch", 1, "the switch by patch, and patches and upgrades together", scene => patch::run(scene)),
+    case!("entries", 1, "Ingresses and HTTPRoutes of real life, as they stand", scene => entries::run(scene)),
+    case!("routes", 1, "a Route of each termination, as it stands", scene => routes::run(scene)),
+    case!("entry-upgrades", 1, "Helm 3, Helm 4 and kubectl apply of an entry that is switched", scene => entry_upgrades::run(scene)),
+    case!("given-back", 1, "an entry after a timeout, after somebody's change, and by kubectl alone", scene => given_back::run(scene)),
+    case!("all", 1, "three applications of a namespace at once, of which one fails", scene => all::run(scene)),
+    case!("ways-past", 1, "--keep-path, --bypass-header, --strict, and --message, of entries", scene => ways_past::run(scene)),
     case!("probes", 1, "probes in maintenance, and no restart in 2 minutes", scene => probes::run(scene)),
     case!("migration", 1, "from app.existingService and app.podSelector of the chart before", scene => migration::run(scene)),
     case!("under-way", 1, "a WebSocket, an upload and a download across the switch", scene => under_way::run(scene)),

@@ -71,6 +71,7 @@ async fn switched(release: &Release<'_>, what: &str) -> Result<()> {
         by: "plugin",
         requests: answers.len(),
         failed: answers.iter().filter(|answer| answer.is_fault()).count(),
+        judged: true,
         each,
     });
     recorder.finish().map(drop)

@@ -8,6 +8,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 use crate::cluster::Helm;
+use crate::entry::Before;
 use crate::http::Mode;
 use crate::plugin;
 use crate::programs::{Output, all, last_line, run as run_program};
@@ -45,9 +46,9 @@ const NEVER: [&[&str]; 15] = [
 ];
 
 pub(crate) async fn run(scene: &Scene) -> Result<()> {
-    let (config, service) = tokio::join!(config(scene), service(scene));
-    all([config.context("config"), service.context("service")])?;
-    scene.figure("both kinds of switch by the plugin with the role of rbac.toggle.subjects alone, and nothing else");
+    let (config, service, entry) = tokio::join!(config(scene), service(scene), entry(scene));
+    all([config.context("config"), service.context("service"), entry.context("entry")])?;
+    scene.figure("each kind of switch by the plugin with the role of rbac.toggle.subjects alone, and nothing else");
     Ok(())
 }
 
@@ -94,6 +95,33 @@ async fn service(scene: &Scene) -> Result<()> {
     Ok(())
 }
 
+/// Entries by their names, each kind in its API.
+async fn entry(scene: &Scene) -> Result<()> {
+    let entries = ["rbac.toggle.entries={ingress/shop,httproute/shop}"];
+    let release = Release::stand_by(scene, "entry", &["shop"], &[&SUBJECTS[..], &entries].concat()).await?;
+    let host = release.user_host();
+    release.apply_ingress("shop", host, "shop").await?;
+    release.apply_entry("httproute", "shop", &format!("new-{host}"), "shop").await?;
+    release.await_users(Mode::Normal, Duration::from_secs(60)).await?;
+    let targets = ["ingress/shop", "httproute/shop"];
+    let before = Before::of_all(&release, &targets).await?;
+
+    let operator = account(&release, "operator").await?;
+    for mode in Mode::BOTH {
+        let mut command = plugin::at_the_door(&release, &targets, mode, host)?;
+        let told = run_program(command.env("KUBECONFIG", &operator), plugin::LIMIT).await?;
+        let text = told.text();
+        told.success()?;
+        ensure!(!text.contains("orbidden") && !text.contains("cannot be"), "the plugin lacks a right: {text}");
+        release.users_see(mode).await?;
+    }
+    for entry in &before {
+        entry.is_again(&release).await?;
+    }
+    let switched = ["ingresses.networking.k8s.io/shop", "httproutes.gateway.networking.k8s.io/shop"];
+    only_the_switch(&release, &[&switched[..], &["configmaps/page-config"]].concat()).await
+}
+
 async fn switched_by(release: &Release<'_>, kubeconfig: &Path) -> Result<()> {
     for mode in Mode::BOTH {
         let told = by(release, kubeconfig, &[plugin::verb(mode)]).await?.success()?;
@@ -136,7 +164,7 @@ async fn only_the_switch(release: &Release<'_>, switched: &[&str]) -> Result<()>
     for what in NEVER {
         expect(release, &operator, what, false).await?;
     }
-    let mine = matches!(release.shape, Shape::Standby(_));
+    let mine = matches!(&release.shape, Shape::Standby(fronts) if !fronts.is_empty());
     expect(release, &operator, &["list", "endpointslices.discovery.k8s.io"], true).await?;
     expect(release, &operator, &["patch", "pods"], true).await?;
     // An application's own Service is not the chart's.
