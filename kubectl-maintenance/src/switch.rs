@@ -103,9 +103,7 @@ fn check(session: &Session<'_>, switch: &cli::Switch, plans: &[Plan]) -> Result<
     let changes: Vec<&Change> = plans.iter().flat_map(|plan| &plan.changes).collect();
     preflight::patches(session, &changes)?;
     preflight::rights(session, plans, switch.wait)?;
-    for (note, names) in notes(plans) {
-        session.output.note(&format!("{}: {note}", names.join(", ")));
-    }
+    tell_notes(session, plans);
     Ok(())
 }
 
