@@ -135,12 +135,12 @@ fn kept_path(paths: &[Value], keep: &str) -> Option<Value> {
 /// The annotations that would keep users from the page: a protocol that page pods do not speak, a login, error pages of the
 /// platform.
 fn taken_away(ingress: &Value) -> Vec<String> {
-    let keys = map(ingress, "/metadata/annotations").into_keys();
-    let taken = |key: &String| {
-        let name = key.strip_prefix(NGINX).unwrap_or_default();
-        ["backend-protocol", "custom-http-errors"].contains(&name) || name.starts_with("auth-")
+    let taken = |key: &str, value: &str| match key.strip_prefix(NGINX).unwrap_or_default() {
+        "backend-protocol" => value != "HTTP",
+        name => name == "custom-http-errors" || name.starts_with("auth-"),
     };
-    keys.filter(taken).collect()
+    let annotations = map(ingress, "/metadata/annotations").into_iter();
+    annotations.filter(|(key, value)| taken(key, value)).map(|(key, _)| key).collect()
 }
 
 /// Whether an Ingress serves a path, or something below it, by a path of its own.

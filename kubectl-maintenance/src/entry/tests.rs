@@ -344,6 +344,14 @@ fn annotations_that_keep_users_from_the_page_are_taken_away_and_said() {
 }
 
 #[test]
+fn plain_http_is_what_page_pods_speak_and_no_reason_to_refuse_a_path() {
+    let mut plain = entry("ingress-main");
+    plain["metadata"]["annotations"]["nginx.ingress.kubernetes.io/backend-protocol"] = "HTTP".into();
+    let now = switched(&plain, &keep(&["/webhooks"]));
+    assert_eq!(now["metadata"]["annotations"]["nginx.ingress.kubernetes.io/backend-protocol"], "HTTP");
+}
+
+#[test]
 fn another_controllers_protocol_stays_and_is_said() {
     let mut other = entry("ingress-main");
     let key = "alb.ingress.kubernetes.io/backend-protocol";
