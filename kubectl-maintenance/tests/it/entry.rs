@@ -212,6 +212,20 @@ fn status_tells_which_entries_it_may_not_see() {
 }
 
 #[test]
+fn an_entry_that_has_lost_its_way_back_is_wrong_and_still_in_maintenance() {
+    let cluster = shop();
+    cluster.run(&["on", "ingress/shop"]).ended(0, &[]);
+    for lost in ["[", ""] {
+        cluster.annotate("ingresses/shop", "maintenance-mode.github.io/restore", lost);
+        cluster.run(&["status"]).ended(
+            1,
+            &["ingress/shop: maintenance, led to the page of release page", "WRONG: it was switched, and its annotation maintenance-mode.github.io/restore is gone or cannot be read"],
+        );
+        cluster.run(&["off", "ingress/shop", "--force"]).ended(1, &["not known what was there before"]);
+    }
+}
+
+#[test]
 fn a_page_service_that_is_gone_is_wrong() {
     let cluster = shop();
     cluster.run(&["on", "ingress/shop"]).ended(0, &[]);
