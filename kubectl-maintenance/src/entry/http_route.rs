@@ -258,12 +258,19 @@ fn check_size(name: &str, rules: &[Value], before: usize) -> Result<(), String> 
     Ok(())
 }
 
-/// The same rule for other matches. Its name stays with the first.
+/// The same rule for other matches. Its name stays with the first, and so does a backend that gets no requests: without
+/// endpoints one has stopped whole gateways.
 fn with_matches(rule: &Value, matches: Vec<Value>) -> Value {
     let mut rule = rule.clone();
     rule["matches"] = matches.into();
     if let Some(fields) = rule.as_object_mut() {
         fields.remove("name");
+    }
+    let idle = |backend: &Value| backend["weight"] == 0;
+    if let Some(backends) = rule.get_mut("backendRefs").and_then(Value::as_array_mut)
+        && !backends.iter().all(idle)
+    {
+        backends.retain(|backend| !idle(backend));
     }
     rule
 }
