@@ -46,6 +46,10 @@ pub fn on(around: &Entries, there: &[Release], switched: &BTreeMap<String, Strin
             None => all.targets.extend(target(entry)),
         }
     }
+    for (route, ingress) in &around.made {
+        let why = format!("is made of {ingress}, and follows it");
+        all.left_out.push(LeftOut { object: route.to_string(), why });
+    }
     for route in grpc_routes {
         let why = "is a GRPCRoute, which is not switched until the page pods speak HTTP/2: its callers stay with the application";
         all.left_out.push(LeftOut { object: format!("grpcroute/{}", name(route)), why: why.to_owned() });

@@ -310,6 +310,9 @@ impl Chosen {
                 "{target} cannot be looked at, as {kinds} may not be listed in namespace {namespace}: {why}"
             ));
         }
+        if let Some((_, ingress)) = self.around.made.iter().find(|(made, _)| target.is(made)) {
+            return Ok(format!("{target} is made of {ingress}, and follows it: name that instead"));
+        }
         if self.there.is_empty()
             && let Some(why) = release::nothing(kubectl, Some(namespace), None)?
         {

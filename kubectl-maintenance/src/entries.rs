@@ -30,6 +30,8 @@ pub struct Entries {
     pub services: Vec<Value>,
     /// All entries, and the Gateways, which tell how `HTTPRoutes` are reached.
     pub all: Vec<Value>,
+    /// The Routes that OpenShift makes of Ingresses, each with its Ingress. They follow it, and are no entries of their own.
+    pub made: Vec<(Name, String)>,
     /// The kinds that were looked at.
     pub looked_at: Vec<&'static str>,
     /// The kinds that may not be listed, and why.
@@ -55,6 +57,13 @@ pub fn name_of(entry: &Value) -> Option<Name> {
 #[must_use]
 pub fn is_excluded(entry: &Value) -> bool {
     label(entry, &format!("{PREFIX}exclude")) == "true"
+}
+
+/// The Ingress of which OpenShift has made a Route: `ingress/shop`.
+fn made_of(entry: &Value) -> Option<String> {
+    let ingress = |owner: &&Value| text(owner, "/kind") == "Ingress" && owner["controller"] == true;
+    let owner = object::list(entry, "/metadata/ownerReferences").find(ingress)?;
+    (EntryKind::of(entry)? == EntryKind::Route).then(|| format!("ingress/{}", text(owner, "/name")))
 }
 
 /// Whether it is a part of a release of the chart.
@@ -120,7 +129,12 @@ impl Entries {
             match listed {
                 Listed::Items(items) => {
                     entries.looked_at.push(kinds);
-                    entries.all.extend(items);
+                    for item in items {
+                        match made_of(&item).filter(|_| !is_switched(&item)) {
+                            Some(ingress) => entries.made.push((Name::of("route", &item), ingress)),
+                            None => entries.all.push(item),
+                        }
+                    }
                 }
                 Listed::Forbidden(why) => entries.unseen.push((kinds, why)),
                 Listed::NotServed => {}

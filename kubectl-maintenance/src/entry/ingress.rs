@@ -14,6 +14,9 @@ use crate::object::{self, PREFIX, label, list, map, namespace, pointer, text};
 /// The prefix of ingress-nginx.
 const NGINX: &str = "nginx.ingress.kubernetes.io/";
 
+/// What OpenShift makes of an Ingress: a Route of this termination.
+const TERMINATION: &str = "route.openshift.io/termination";
+
 /// Leads it to the page.
 pub(super) fn switch(change: &mut Change, others: &[Value], page: &Page, wish: &Wish) -> Result<Vec<String>, String> {
     let name = change.object.to_string();
@@ -66,7 +69,11 @@ pub(super) fn switch(change: &mut Change, others: &[Value], page: &Page, wish: &
     }
     let dropped = |key: &String| taken.contains(key) || wish.drop_annotations.contains(key);
     let mut annotations = map(&ingress, "/metadata/annotations");
-    annotations.retain(|key, value| key.ends_with("/backend-protocol") && value != "HTTP" && !dropped(key));
+    let speaks_otherwise = |key: &str, value: &str| match value {
+        "reencrypt" => key == TERMINATION,
+        _ => key.ends_with("/backend-protocol") && value != "HTTP",
+    };
+    annotations.retain(|key, value| speaks_otherwise(key, value) && !dropped(key));
     for key in annotations.keys() {
         notes.push(format!(
             "keeps its annotation {key}, and page pods speak plain HTTP: --drop-annotation takes it away"
@@ -89,7 +96,11 @@ fn refuse(name: &str, ingress: &Value, taken: &[String], wish: &Wish) -> Result<
         ));
     }
     let annotations = map(ingress, "/metadata/annotations");
-    let passthrough = |(key, value): &(&String, &String)| key.ends_with("/ssl-passthrough") && *value == "true";
+    let passthrough = |(key, value): &(&String, &String)| match value.as_str() {
+        "true" => key.ends_with("/ssl-passthrough"),
+        "passthrough" => *key == TERMINATION,
+        _ => false,
+    };
     if let Some((key, _)) = annotations.iter().find(passthrough).filter(|(key, _)| !wish.drop_annotations.contains(key))
     {
         return Err(format!(

@@ -344,6 +344,20 @@ fn annotations_that_keep_users_from_the_page_are_taken_away_and_said() {
 }
 
 #[test]
+fn an_ingress_of_which_openshift_makes_a_route_with_tls_to_the_pods_is_told() {
+    let key = "route.openshift.io/termination";
+    let mut ingress = entry("ingress-main");
+    ingress["metadata"]["annotations"][key] = "reencrypt".into();
+    assert!(moved(&ingress, &Wish::default()).notes[0].contains(&format!("keeps its annotation {key}")));
+    assert_eq!(moved(&ingress, &drop(&[key])).notes, [""; 0]);
+    ingress["metadata"]["annotations"][key] = "passthrough".into();
+    let why = on(&ingress, &[], &page(), &Wish::default(), &stamp(None)).unwrap_err();
+    assert!(why.contains("is passthrough") && why.contains(key), "{why}");
+    ingress["metadata"]["annotations"][key] = "edge".into();
+    assert_eq!(moved(&ingress, &Wish::default()).notes, [""; 0]);
+}
+
+#[test]
 fn plain_http_is_what_page_pods_speak_and_no_reason_to_refuse_a_path() {
     let mut plain = entry("ingress-main");
     plain["metadata"]["annotations"]["nginx.ingress.kubernetes.io/backend-protocol"] = "HTTP".into();

@@ -267,6 +267,22 @@ fn an_entry_that_is_not_there_is_named_with_those_that_are() {
 }
 
 #[test]
+fn a_route_that_openshift_makes_of_an_ingress_follows_it() {
+    let cluster = shop();
+    cluster.remove("httproutes/shop");
+    let owner = json!([{"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "name": "shop", "controller": true}]);
+    cluster.edit("routes/shop", "/metadata/ownerReferences", owner);
+    cluster
+        .run(&["on", "route/shop"])
+        .ended(1, &["route/shop is made of ingress/shop, and follows it: name that instead"]);
+    nothing_has_changed(&cluster);
+    // It is no other way in, and --all leaves it.
+    let said = cluster.run(&["on", "--all", "--yes", "--strict"]);
+    said.ended(0, &["route/shop: is made of ingress/shop, and follows it", "ingress/shop: maintenance is in force"]);
+    assert_eq!(cluster.patched(), ["ingress/shop"]);
+}
+
+#[test]
 fn one_that_needs_no_switch_of_its_own_is_refused_and_says_what_to_do() {
     let cluster = Cluster::standby();
     cluster.ingress("excluded", HOST, "shop", &json!({EXCLUDE: "true"}));
