@@ -100,6 +100,7 @@ fn lead_to_page(
         plan.notes.insert(0, already(entry, page));
     }
     plan.notes.extend(moved.notes);
+    plan.notes.extend(foretell::maker(entry));
     let upgrade = plan.changes.first().and_then(foretell::next_upgrade_of_an_entry);
     plan.notes.extend(upgrade);
     if !plan.changes.is_empty() && may_be_cold(name) {

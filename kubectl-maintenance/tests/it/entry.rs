@@ -460,6 +460,16 @@ fn argo_cd_and_flux_are_refused_with_what_to_do_instead() {
 }
 
 #[test]
+fn a_controller_that_has_made_an_entry_is_told_of() {
+    let cluster = shop();
+    let owner = json!([{"apiVersion": "flagger.app/v1beta1", "kind": "Canary", "name": "shop", "controller": true}]);
+    cluster.edit("httproutes/shop", "/metadata/ownerReferences", owner);
+    cluster
+        .run(&["on", "httproute/shop"])
+        .ended(0, &["is made by the controller of Canary shop, which may take this change back"]);
+}
+
+#[test]
 fn helm_is_told_of_in_one_line_by_its_version_and_the_kind() {
     for (operation, target, says) in [
         ("Update", "ingress/shop", "(by Helm 3) opens it to users at once and without a word"),
