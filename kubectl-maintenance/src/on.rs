@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 
 use anyhow::{Result, bail};
 use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
 
 use crate::choose::{Chosen, choose};
 use crate::cli::{EntryFlags, On, Switch};
 use crate::confirm::confirm;
-use crate::entry::Wish;
+use crate::entry::{self, Wish};
 use crate::failure::Misuse;
 use crate::object::PREFIX;
 use crate::plan::{self, Plan};
@@ -118,6 +119,12 @@ fn refuse_others(plans: &[Plan], chosen: &Chosen) -> Result<()> {
     if let Some((kinds, why)) = chosen.around.unseen.first() {
         bail!(
             "{kinds} may not be listed, so whether another entry leads to the application cannot be told: {why}. Nothing has changed; without --strict it goes on"
+        );
+    }
+    let elsewhere = |entry: &Value| entry::leads_to_other_namespaces(&entry::original(entry));
+    if let Some((name, _)) = chosen.entries.iter().find(|(_, entry)| elsewhere(entry)) {
+        bail!(
+            "{name} leads to Services of other namespaces, so whether another entry leads to the application cannot be told. Nothing has changed; without --strict it goes on"
         );
     }
     let others: BTreeSet<&str> = plans.iter().flat_map(|plan| &plan.others).map(String::as_str).collect();

@@ -17,7 +17,7 @@ use std::fmt;
 use serde_json::{Map, Value, json};
 
 use crate::change::{Change, differences};
-use crate::object::{Name, PREFIX, annotation, label, list, pointer, text};
+use crate::object::{Name, PREFIX, annotation, label, list, namespace, pointer, text};
 use crate::restore::{self, Field};
 use crate::stamp::{Stamp, keep_meta};
 
@@ -303,6 +303,14 @@ pub fn has_backends(entry: &Value) -> bool {
         Some(EntryKind::HttpRoute) => list(entry, "/spec/rules").any(http_route::has_backends),
         None => false,
     }
+}
+
+/// Whether it leads to Services of other namespaces, whose entries are not looked at.
+#[must_use]
+pub fn leads_to_other_namespaces(entry: &Value) -> bool {
+    let backends = list(entry, "/spec/rules").flat_map(|rule| list(rule, "/backendRefs"));
+    let elsewhere = |backend: &Value| !["", namespace(entry)].contains(&text(backend, "/namespace"));
+    backends.filter(|backend| backend["weight"] != 0).any(elsewhere)
 }
 
 /// Takes the annotations away that people have named.

@@ -273,4 +273,11 @@ fn strict_refuses_where_it_cannot_tell() {
         .run(&["on", "page", "--strict"])
         .ended(1, &["ingresses may not be listed, so whether another entry leads to the application cannot be told"]);
     assert_eq!(cluster.patched(), [""; 0]);
+    let cluster = namespace();
+    cluster.edit("httproutes/api", "/spec/rules/0/backendRefs/0/namespace", json!("elsewhere"));
+    cluster.run(&["on", "httproute/api", "--strict"]).ended(
+        1,
+        &["httproute/api leads to Services of other namespaces, so whether another entry leads to the application cannot be told"],
+    );
+    assert_eq!(cluster.patched(), [""; 0]);
 }
