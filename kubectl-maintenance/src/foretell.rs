@@ -1,5 +1,5 @@
-//! What others will do to a change: Argo CD and Flux take back what they render, so that is refused; of Helm one line tells
-//! what its next upgrade does.
+//! What others will do to a change: Argo CD and Flux take back what they render, so that is refused; of Helm, of whoever
+//! applies by kubectl, and of a controller that has made the object, one line tells what comes.
 
 use anyhow::Result;
 use serde_json::Value;
