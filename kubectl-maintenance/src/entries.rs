@@ -142,6 +142,12 @@ impl Entries {
         self.named().filter(move |(_, entry)| entry::page_of(entry).is_some_and(|page| led(entry, &page)))
     }
 
+    /// Whether a Service has no endpoints of its own, as it is but a name for something outside.
+    #[must_use]
+    pub fn is_external(&self, service: &str) -> bool {
+        self.services.iter().any(|known| name(known) == service && text(known, "/spec/type") == "ExternalName")
+    }
+
     /// Whether an entry names a Service now.
     #[must_use]
     pub fn names(&self, service: &str) -> bool {

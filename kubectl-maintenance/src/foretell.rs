@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use crate::change::Change;
 use crate::managed_fields::{MANAGER, holders};
-use crate::object::Name;
-use crate::owners::{Writer, owner, renders, renders_now, renders_rest, renders_selector};
+use crate::object::{Name, pointer};
+use crate::owners::{LAST_APPLIED, Writer, owner, renders, renders_now, renders_rest, renders_selector};
 use crate::release::Mode;
 use crate::session::Session;
 use crate::switch::refuse;
@@ -25,10 +25,13 @@ pub fn refuse_entry(session: &Session<'_>, force: bool, name: &Name, entry: &Val
     }
 }
 
-/// One line on what the next `helm upgrade` does to an entry that is switched.
+/// One line on what the next `helm upgrade` or `kubectl apply` does to an entry that is switched.
 #[must_use]
 pub fn next_upgrade_of_an_entry(change: &Change) -> Option<String> {
-    let owner = owner(&change.before)?;
+    let Some(owner) = owner(&change.before) else {
+        let applied = change.before.pointer(&pointer(&["metadata", "annotations", LAST_APPLIED])).is_some();
+        return applied.then(|| "the next kubectl apply of it opens it to users at once and without a word".to_owned());
+    };
     // Before our own change.
     let written = stamp::kept_managed_fields(change);
     let others: Vec<_> = holders(&written, &["spec"]).filter(|(manager, _)| *manager != MANAGER).collect();

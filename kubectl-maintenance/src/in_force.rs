@@ -222,7 +222,8 @@ fn ask_doors(session: &Session<'_>, plan: &Plan, doors: Vec<FrontDoor<'_>>, dead
 
 impl FrontDoor<'_> {
     /// What was seen of it.
-    fn seen(self) -> Watched {
+    #[must_use]
+    pub fn seen(self) -> Watched {
         let (verdict, last_old, first_new) = match self.watch {
             Err(why) => (Verdict::Unchecked(why.to_owned()), None, None),
             Ok(watch) => {

@@ -37,6 +37,6 @@ pub fn run(session: &Session<'_>, off: &Off, receipt: &mut Receipt) -> Result<bo
     }
     plans.extend(plan::entry::off(session, force, &chosen)?);
     // Who gets a page first, then what it says.
-    plans.extend(plan::entry::pages_off(session, force, &chosen)?);
+    plans.extend(plan::page::off(session, force, &chosen)?);
     carry_out(session, &off.switch, Mode::Normal, &plans, receipt)
 }

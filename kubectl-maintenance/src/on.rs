@@ -36,7 +36,7 @@ pub fn run(session: &Session<'_>, on: &On, now: Timestamp, receipt: &mut Receipt
     let stamp = Stamp { since: seconds(now).to_string(), by, reason: on.reason.clone() };
     let page = on.entry.page.as_deref();
     // What a page says first, then who gets it.
-    let mut plans = plan::entry::pages_on(session, on.force, &chosen, page, &texts)?;
+    let mut plans = plan::page::on(session, on.force, &chosen, page, &texts)?;
     for release in &chosen.releases {
         plans.push(plan::release::on(session, on.force, release, &chosen, &stamp, &texts)?);
     }

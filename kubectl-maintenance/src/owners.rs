@@ -6,6 +6,9 @@ use crate::managed_fields::{holders, only_ours};
 use crate::object::{Name, annotation, label, list, pointer, text};
 use crate::release::Mode;
 
+/// The annotation in which `kubectl apply` keeps what it has applied; Argo CD and Flux may apply so, too.
+pub const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
 /// Who owns an object.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Owner {
@@ -64,9 +67,8 @@ pub fn renders(object: &Value, field: &[&str]) -> Option<Writer> {
     let before = before.or_else(|| object.pointer("/metadata/managedFields"));
     let kept = || writer(before?, field);
     let not_given_back = || if only_ours(before?, field) { renders_rest(object) } else { None };
-    // `kubectl apply`, as Argo CD and Flux may do it, leaves this.
     let applied = || {
-        let at = pointer(&["metadata", "annotations", "kubectl.kubernetes.io/last-applied-configuration"]);
+        let at = pointer(&["metadata", "annotations", LAST_APPLIED]);
         let applied = serde_json::from_str::<Value>(text(object, &at)).ok()?;
         applied.pointer(&pointer(field)).map(|_| Writer { manager: "kubectl apply".to_owned(), applies: false })
     };

@@ -3,8 +3,9 @@
 use anyhow::{Result, bail};
 use serde_json::Value;
 
-use crate::entries::Entries;
-use crate::entry::Page;
+use crate::choose::Chosen;
+use crate::entries::{Entries, name_of};
+use crate::entry::{self, Page};
 use crate::failure::Misuse;
 use crate::object::{list, name, text};
 use crate::pods::Pod;
@@ -12,11 +13,29 @@ use crate::release::{COMPONENT, INSTANCE, Kind, Release};
 use crate::session::Session;
 use crate::switch::refuse;
 
-/// The standby release that is named, else the only one.
+/// The release whose page an entry leads to; of one that is switched it stays the same.
 ///
 /// # Errors
-/// Where it is not there, or none is named and there is not just one.
-pub fn choose<'r>(there: &'r [Release], named: Option<&str>, namespace: &str) -> Result<&'r Release> {
+/// Where it is not there, or another is named.
+pub fn of<'c>(entry: &Value, chosen: &'c Chosen, named: Option<&str>) -> Result<&'c Release> {
+    let Some(switched) = entry::page_of(entry) else { return choose(&chosen.there, named, &chosen.namespace) };
+    let name = name_of(entry).map(|name| name.to_string()).unwrap_or_default();
+    let now = &switched.release;
+    if let Some(named) = named.filter(|named| named != now) {
+        bail!(
+            "{name} leads to the page of release {now} already: run kubectl maintenance off {name} before it leads to that of {named}. Nothing has changed"
+        );
+    }
+    match chosen.there.iter().find(|release| &release.name == now) {
+        Some(release) => Ok(release),
+        None => bail!(
+            "{name} leads to the page of release {now}, which is not there any more: run kubectl maintenance off {name} first. Nothing has changed"
+        ),
+    }
+}
+
+/// The standby release that is named, else the only one.
+fn choose<'r>(there: &'r [Release], named: Option<&str>, namespace: &str) -> Result<&'r Release> {
     let standby: Vec<&Release> = there.iter().filter(|release| release.kind == Kind::Service).collect();
     let names = || standby.iter().map(|release| release.name.as_str()).collect::<Vec<_>>().join(", ");
     match (named, standby.as_slice()) {

@@ -87,3 +87,56 @@ pub fn unmarked(object: &Value) -> Value {
     }
     unmarked
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::object::Name;
+
+    fn configmap() -> Value {
+        json!({"metadata": {"name": "c", "namespace": "n"}, "data": {"MODE": "false"}})
+    }
+
+    /// Sets a field that was there and one that was not.
+    fn changed() -> Value {
+        let mut change = Change::of(Name::of("configmap", &configmap()), &configmap());
+        change.set("/data/MODE".to_owned(), Some("true".into()));
+        change.set("/data/UNTIL".to_owned(), Some("later".into()));
+        change.annotate("by", Some("ann"));
+        let fields: Vec<Field> = change
+            .steps()
+            .filter(|(path, ..)| path.starts_with("/data/"))
+            .map(|(path, from, to)| Field { path: path.to_owned(), written: to.cloned(), original: from.cloned() })
+            .collect();
+        keep(&mut change, fields);
+        change.after()
+    }
+
+    #[test]
+    fn what_is_kept_tells_what_was_written_and_what_was_there() {
+        let object = changed();
+        let field = |path: &str, written: &str, original: Option<&str>| Field {
+            path: path.to_owned(),
+            written: Some(written.into()),
+            original: original.map(Value::from),
+        };
+        assert_eq!(fields(&object), [field("/data/MODE", "true", Some("false")), field("/data/UNTIL", "later", None)]);
+        assert!(fields(&object).iter().all(|field| field.is_written(&object) && !field.is_original(&object)));
+        assert_eq!(original(&object), configmap());
+        assert_eq!(unmarked(&object)["data"]["UNTIL"], "later");
+    }
+
+    #[test]
+    fn it_takes_our_annotations_away_itself_the_last() {
+        let object = changed();
+        let operations: Vec<Value> = serde_json::from_str(annotation(&object, "restore").unwrap()).unwrap();
+        let removed = |name: &str| json!({"op": "remove", "path": annotation_at(name)});
+        assert_eq!(operations[4..], [removed("by"), removed("restore")]);
+    }
+
+    #[test]
+    fn an_annotation_that_is_no_patch_puts_nothing_back() {
+        let object = json!({"metadata": {"annotations": {"maintenance-mode.github.io/restore": "{"}}});
+        assert_eq!((fields(&object), fields(&configmap())), (Vec::new(), Vec::new()));
+    }
+}

@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use crate::change::Change;
 use crate::cli;
 use crate::failure::Interrupted;
-use crate::in_force::{self, await_in_force};
+use crate::in_force::{self, FrontDoor, await_in_force};
 use crate::plan::Plan;
 use crate::receipt::{Receipt, Switched};
 use crate::release::Mode;
@@ -56,7 +56,13 @@ pub fn carry_out(
             return Ok(true);
         }
         let started = session.clock.now();
-        change(session, mode, plans, receipt)?;
+        if let Err(why) = change(session, mode, plans, receipt) {
+            for (at, doors) in doors.into_iter().enumerate() {
+                let doors = doors.into_iter().map(FrontDoor::seen).collect();
+                receipt.switched(at, Switched { doors, ..Switched::default() });
+            }
+            return Err(why);
+        }
         let changed = session.clock.now();
         if !switch.wait {
             for (at, (plan, places)) in plans.iter().zip(&places).enumerate() {
@@ -99,12 +105,14 @@ fn check(session: &Session<'_>, switch: &cli::Switch, plans: &[Plan]) -> Result<
     if switch.wait && !changes.is_empty() {
         preflight::rights(session, plans)?;
     }
-    tell_notes(session, plans);
+    for (note, names) in notes(plans) {
+        session.output.note(&format!("{}: {note}", names.join(", ")));
+    }
     Ok(())
 }
 
-/// Tells each note once, with the names of all targets that have it.
-fn tell_notes(session: &Session<'_>, plans: &[Plan]) {
+/// Each note once, with the targets that it is about.
+fn notes(plans: &[Plan]) -> Vec<(&str, Vec<String>)> {
     let mut notes: Vec<(&str, Vec<String>)> = Vec::new();
     for plan in plans {
         for note in &plan.notes {
@@ -114,9 +122,7 @@ fn tell_notes(session: &Session<'_>, plans: &[Plan]) {
             }
         }
     }
-    for (note, names) in notes {
-        session.output.note(&format!("{}: {note}", names.join(", ")));
-    }
+    notes
 }
 
 /// Makes all changes, or none; after `off` it gives back who owns which field.

@@ -32,10 +32,11 @@ pub(super) fn switch(change: &mut Change, others: &[Value], page: &Page, wish: &
         let mut kept = Vec::new();
         for keep in wish.topmost_paths() {
             let Some(path) = kept_path(paths, keep) else { continue };
-            match others.iter().find(|other| serves_more_of(other, &host, keep, paths)) {
-                Some(other) => {
-                    notes.push(format!("leaves {} to ingress/{}, which serves it", at(keep), object::name(other)));
-                }
+            // Another rule of the same host may serve it, too.
+            let mut all = others.iter().chain([&ingress]);
+            match all.find(|other| serves_more_of(other, &host, keep, paths)).map(object::name) {
+                Some(other) if other == object::name(&ingress) => {}
+                Some(other) => notes.push(format!("leaves {} to ingress/{other}, which serves it", at(keep))),
                 None => {
                     notes.push(format!("has {} meanwhile, to the application", at(keep)));
                     kept.push(path);
@@ -64,8 +65,9 @@ pub(super) fn switch(change: &mut Change, others: &[Value], page: &Page, wish: &
         notes.push("is a canary: what the Ingress of its host answers is not switched with it".to_owned());
     }
     let dropped = |key: &String| taken.contains(key) || wish.drop_annotations.contains(key);
-    let annotations = map(&ingress, "/metadata/annotations");
-    for key in annotations.keys().filter(|key| key.ends_with("/backend-protocol") && !dropped(key)) {
+    let mut annotations = map(&ingress, "/metadata/annotations");
+    annotations.retain(|key, value| key.ends_with("/backend-protocol") && value != "HTTP" && !dropped(key));
+    for key in annotations.keys() {
         notes.push(format!(
             "keeps its annotation {key}, and page pods speak plain HTTP: --drop-annotation takes it away"
         ));
@@ -86,17 +88,18 @@ fn refuse(name: &str, ingress: &Value, taken: &[String], wish: &Wish) -> Result<
             "{name} knows no headers, so --bypass-header is for an HTTPRoute: make an Ingress with a host for testers, {EXCLUDED}"
         ));
     }
-    let passthrough = format!("{NGINX}ssl-passthrough");
-    if annotated(ingress, &passthrough) == "true" && !wish.drop_annotations.contains(&passthrough) {
+    let annotations = map(ingress, "/metadata/annotations");
+    let passthrough = |(key, value): &(&String, &String)| key.ends_with("/ssl-passthrough") && *value == "true";
+    if let Some((key, _)) = annotations.iter().find(passthrough).filter(|(key, _)| !wish.drop_annotations.contains(key))
+    {
         return Err(format!(
             "{name} is passthrough: TLS ends in the application's pods, and no page pod has their certificate. Give it the \
-             certificate in spec.tls first, and then --drop-annotation {passthrough}"
+             certificate in spec.tls first, and then --drop-annotation {key}"
         ));
     }
     let Some(path) = wish.topmost_paths().next() else { return Ok(()) };
     let instead =
         format!("make an Ingress of {path} to the application, {EXCLUDED}, and repeat this without --keep-path");
-    let annotations = map(ingress, "/metadata/annotations");
     let mut lost = taken.iter().chain(&wish.drop_annotations).filter(|key| annotations.contains_key(*key));
     if let Some(key) = lost.next() {
         return Err(format!(

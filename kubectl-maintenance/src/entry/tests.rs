@@ -329,15 +329,20 @@ fn another_controllers_protocol_stays_and_is_said() {
     let dropped = moved(&other, &drop(&[key]));
     assert_eq!(dropped.notes, [""; 0]);
     assert_eq!(off(&dropped.change.after(), false).unwrap().change.after(), other);
+    other["metadata"]["annotations"] = json!({key: "HTTP"});
+    assert_eq!(moved(&other, &Wish::default()).notes, [""; 0]);
 }
 
 #[test]
 fn an_ingress_whose_tls_ends_in_the_pods_is_refused_until_the_annotation_is_dropped() {
     let mut passthrough = entry("ingress-main");
-    let key = "nginx.ingress.kubernetes.io/ssl-passthrough";
-    passthrough["metadata"]["annotations"] = json!({key: "true"});
-    assert!(on(&passthrough, &[], &page(), &Wish::default(), &stamp(None)).unwrap_err().contains("is passthrough"));
-    assert_eq!(switched(&passthrough, &drop(&[key]))["metadata"]["annotations"].get(key), None);
+    for key in ["nginx.ingress.kubernetes.io/ssl-passthrough", "haproxy.org/ssl-passthrough"] {
+        passthrough["metadata"]["annotations"] = json!({key: "true"});
+        assert!(on(&passthrough, &[], &page(), &Wish::default(), &stamp(None)).unwrap_err().contains("is passthrough"));
+        assert_eq!(switched(&passthrough, &drop(&[key]))["metadata"]["annotations"].get(key), None);
+        passthrough["metadata"]["annotations"] = json!({key: "false"});
+        assert_eq!(moved(&passthrough, &Wish::default()).notes, [""; 0]);
+    }
 }
 
 #[test]
@@ -444,6 +449,18 @@ fn no_path_is_taken_from_another_entry_of_the_same_host() {
     // Of another host it takes nothing.
     hooks["spec"]["rules"][0]["host"] = "hooks.example.org".into();
     assert_eq!(on(&entry("ingress-main"), &[hooks]).change.after(), switched(&entry("ingress-main"), &wish));
+}
+
+#[test]
+fn no_path_is_taken_from_another_rule_of_the_same_host() {
+    let mut two = entry("ingress-main");
+    let mut hooks = two["spec"]["rules"][0].clone();
+    hooks["http"]["paths"][0]["path"] = "/webhooks".into();
+    hooks["http"]["paths"][0]["backend"]["service"]["name"] = "hooks".into();
+    two["spec"]["rules"].as_array_mut().unwrap().push(hooks);
+    let rules = switched(&two, &keep(&["/webhooks/pay"]))["spec"]["rules"].clone();
+    assert_eq!(rules[0]["http"]["paths"].as_array().unwrap().len(), 1);
+    assert_eq!(rules[1]["http"]["paths"][1]["backend"]["service"]["name"], "hooks");
 }
 
 #[test]
@@ -715,4 +732,135 @@ fn services_are_those_of_its_own_namespace_that_get_requests() {
     ] {
         assert_eq!(services(&entry(file)).into_iter().collect::<Vec<_>>(), expected, "{file}");
     }
+}
+
+// === requests ===
+
+/// A request, by what rules look at.
+struct Request {
+    path: &'static str,
+    post: bool,
+    headers: Vec<(&'static str, &'static str)>,
+}
+
+/// Every kind of request that the rules of the entries tell apart.
+fn requests() -> Vec<Request> {
+    let paths =
+        ["/", "/old", "/cart", "/api", "/api/hooks", "/api/hooks/1", "/v1/x", "/app/hooks/2", "/webhooks/pay/3"];
+    let headers =
+        [vec![], vec![("X-Version", "2")], vec![("X-Tester", "2f9c")], vec![("X-Version", "2"), ("X-Tester", "2f9c")]];
+    let mut requests = Vec::new();
+    for path in paths {
+        for headers in &headers {
+            requests.extend([false, true].map(|post| Request { path, post, headers: headers.clone() }));
+        }
+    }
+    requests
+}
+
+/// What decides which match comes first: an exact path, its length, a method, the number of headers.
+type Rank = (bool, usize, bool, usize);
+
+/// The rule that serves a request, by the order of Gateway API; and its path's length.
+fn serving_rule<'r>(route: &'r Value, request: &Request) -> Option<(&'r Value, usize)> {
+    let mut best: Option<(Rank, &Value)> = None;
+    for rule in list(route, "/spec/rules") {
+        for one in list(rule, "/matches") {
+            let (path, exact) = (text(one, "/path/value"), text(one, "/path/type") == "Exact");
+            let good = if exact { path == request.path } else { paths::covers(path, request.path) };
+            let wants = |header: &Value| (text(header, "/name").to_owned(), text(header, "/value").to_owned());
+            let headers: Vec<_> = list(one, "/headers").map(wants).collect();
+            let has =
+                |(name, value): &(String, String)| request.headers.iter().any(|(own, its)| own == name && its == value);
+            let method = one.get("method").is_some();
+            if good && headers.iter().all(has) && (!method || request.post) {
+                let rank = (exact, paths::length(path), method, headers.len());
+                if best.is_none_or(|(other, _)| rank > other) {
+                    best = Some((rank, rule));
+                }
+            }
+        }
+    }
+    best.map(|((_, length, ..), rule)| (rule, length))
+}
+
+/// Where a rule leads a request, with what is put in the place of its prefix spelled out.
+fn answer(served: Option<(&Value, usize)>, request: &Request) -> (Value, String) {
+    let Some((rule, length)) = served else { return (Value::Null, String::new()) };
+    let at = "/urlRewrite/path/replacePrefixMatch";
+    let instead = list(rule, "/filters").find_map(|filter| filter.pointer(at)?.as_str());
+    let path = instead.map(|instead| format!("{}{}", instead.trim_end_matches('/'), &request.path[length..]));
+    let kinds: Vec<&Value> = list(rule, "/filters").map(|filter| &filter["type"]).collect();
+    (json!([rule["backendRefs"], rule["timeouts"], kinds]), path.unwrap_or_default())
+}
+
+#[test]
+fn of_an_httproute_testers_and_kept_paths_get_what_they_got_and_all_others_the_page() {
+    let mut conditions = entry("httproute-shop");
+    conditions["spec"]["rules"][2]["matches"] = json!([
+        {"path": {"type": "PathPrefix", "value": "/"}, "headers": [{"name": "X-Version", "type": "Exact", "value": "2"}]},
+        {"path": {"type": "PathPrefix", "value": "/webhooks/pay"}},
+    ]);
+    let mut checked = [0; 3];
+    for route in [entry("httproute-shop"), entry("httproute-extension"), conditions] {
+        for kept in [&[][..], &["/api/hooks", "/app/hooks"], &["/webhooks"], &["/api"], &["/old", "/webhooks/pay"]] {
+            for wish in [keep(kept), keep(kept).and(&bypass())] {
+                let Ok(moved) = on(&route, &[], &page(), &wish, &stamp(None)) else { continue };
+                let after = moved.change.after();
+                for request in requests() {
+                    let tester = wish.bypass.is_some() && request.headers.contains(&("X-Tester", "2f9c"));
+                    let is_kept = kept.iter().any(|path| paths::covers(path, request.path));
+                    let (was, now) = (serving_rule(&route, &request), serving_rule(&after, &request));
+                    let leads = was.is_some_and(|(rule, _)| list(rule, "/backendRefs").next().is_some());
+                    let what = format!("{} {kept:?} {} {:?}", name(&route), request.path, request.headers);
+                    if tester || is_kept || !leads {
+                        assert_eq!(answer(now, &request), answer(was, &request), "{what}");
+                        checked[usize::from(tester)] += 1;
+                    } else {
+                        assert_eq!(now.unwrap().0["backendRefs"], page_refs(), "{what}");
+                        checked[2] += 1;
+                    }
+                }
+            }
+        }
+    }
+    assert!(checked.iter().all(|count| *count > 100), "{checked:?}");
+}
+
+/// The backend that serves a request for a path of a host.
+fn serving_backend<'i>(ingress: &'i Value, host: &str, path: &str) -> Option<&'i Value> {
+    let rules = list(ingress, "/spec/rules").filter(|rule| text(rule, "/host") == host);
+    let paths = rules.flat_map(|rule| list(rule, "/http/paths")).filter_map(|one| {
+        let exact = text(one, "/pathType") == "Exact";
+        let own = if text(one, "/path").is_empty() { "/" } else { text(one, "/path") };
+        let good = if exact { own == path } else { paths::covers(own, path) };
+        good.then(|| ((paths::length(own), exact), &one["backend"]))
+    });
+    paths.max_by_key(|(rank, _)| *rank).map(|(_, backend)| backend)
+}
+
+#[test]
+fn of_an_ingress_kept_paths_get_what_they_got_and_all_others_the_page() {
+    let mut checked = [0; 2];
+    for file in ["ingress-hosts", "ingress-main", "ingress-resource"] {
+        let ingress = entry(file);
+        for kept in [&["/webhooks/pay"][..], &["/v1"], &["/cart"], &["/api/hooks", "/v1/x"], &["/icons"]] {
+            let after = switched(&ingress, &keep(kept));
+            for rule in list(&ingress, "/spec/rules") {
+                for path in requests().iter().map(|request| request.path).chain(["/icons/1", "/v2"]) {
+                    let host = text(rule, "/host");
+                    let is_kept = kept.iter().any(|keep| paths::covers(keep, path));
+                    let was = serving_backend(&ingress, host, path);
+                    let (now, page) = (serving_backend(&after, host, path), to_page());
+                    assert_eq!(
+                        now,
+                        if is_kept || was.is_none() { was } else { Some(&page) },
+                        "{file} {kept:?} {host}{path}"
+                    );
+                    checked[usize::from(is_kept)] += 1;
+                }
+            }
+        }
+    }
+    assert!(checked.iter().all(|count| *count > 50), "{checked:?}");
 }

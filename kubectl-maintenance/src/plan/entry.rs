@@ -6,20 +6,17 @@ use anyhow::{Result, anyhow, bail};
 use serde_json::Value;
 
 use super::{Plan, Subject};
-use crate::change::Change;
 use crate::choose::Chosen;
 use crate::doors::ask::Expect;
 use crate::doors::find::{Door, find};
-use crate::entries::{Entries, is_excluded, is_switched, is_the_charts, name_of};
+use crate::entries::{Entries, is_switched, is_the_charts};
 use crate::entry::{self, Page, State, Wish};
 use crate::object::{Name, annotation, label, map, name};
-use crate::pods::Wanted;
-use crate::release::{INSTANCE, Mode, Release};
+use crate::release::INSTANCE;
 use crate::session::Session;
 use crate::stamp::Stamp;
 use crate::switch::refuse;
-use crate::texts::Texts;
-use crate::{cold, endpoints, foretell, page, service};
+use crate::{cold, endpoints, foretell, page};
 
 /// Leads the users of the chosen entries to the page.
 ///
@@ -33,11 +30,13 @@ pub fn on(
     wish: &Wish,
     stamp: &Stamp,
 ) -> Result<Vec<Plan>> {
-    let mut plans = Vec::new();
+    let (mut plans, mut ready) = (Vec::new(), BTreeSet::new());
     for (name, entry) in &chosen.entries {
         refuse_what_needs_none(name, entry, chosen)?;
-        let release = page_of(entry, chosen, page)?;
-        page::check_ready(session, force, release, &release.pods(session.kubectl)?)?;
+        let release = page::of(entry, chosen, page)?;
+        if ready.insert(&release.name) {
+            page::check_ready(session, force, release, &release.pods(session.kubectl)?)?;
+        }
         foretell::refuse_entry(session, force, name, entry)?;
         plans.push(lead_to_page(session, chosen, name, entry, &page::service(release, &chosen.around)?, wish, stamp)?);
     }
@@ -52,95 +51,8 @@ pub fn off(session: &Session<'_>, force: bool, chosen: &Chosen) -> Result<Vec<Pl
     chosen.entries.iter().map(|(name, entry)| give_back(session, force, chosen, name, entry)).collect()
 }
 
-/// What the pages of the chosen entries are to say, of each release that is not switched itself.
-///
-/// # Errors
-/// Where Argo CD or Flux would take it back.
-pub fn pages_on(
-    session: &Session<'_>,
-    force: bool,
-    chosen: &Chosen,
-    page: Option<&str>,
-    texts: &Texts,
-) -> Result<Vec<Plan>> {
-    let mut pages: Vec<&Release> = Vec::new();
-    for (_, entry) in &chosen.entries {
-        let release = page_of(entry, chosen, page)?;
-        if !chosen.has_release(&release.name) && !pages.iter().any(|known| known.name == release.name) {
-            pages.push(release);
-        }
-    }
-    let mut plans = Vec::new();
-    for release in pages {
-        let change = service::page_on(release, &texts.keys());
-        let mut plan = page_plan(session, force, release, change, Mode::Maintenance, &chosen.around)?;
-        plan.pods = texts.wanted(release).map(|wanted| Wanted { mode: Some(Mode::Maintenance), ..wanted });
-        plan.notes.extend(texts.note(release));
-        plans.push(plan);
-    }
-    Ok(plans.into_iter().filter(|plan| plan.pods.is_some()).collect())
-}
-
-/// Puts back what pages said to users of the chosen entries, where nobody else gets them.
-///
-/// # Errors
-/// Where Argo CD or Flux would take it back.
-pub fn pages_off(session: &Session<'_>, force: bool, chosen: &Chosen) -> Result<Vec<Plan>> {
-    let mut plans = Vec::new();
-    for release in chosen.there.iter().filter(|release| !chosen.has_release(&release.name)) {
-        let led = |entry: &Value| entry::page_of(entry).is_some_and(|page| page.release == release.name);
-        if !chosen.entries.iter().any(|(_, entry)| led(entry)) || release.is_shown() {
-            continue;
-        }
-        let (change, notes) = service::page_off(release);
-        let mut plan = page_plan(session, force, release, change, Mode::Normal, &chosen.around)?;
-        plan.notes.extend(notes);
-        plans.push(plan);
-    }
-    Ok(plans.into_iter().filter(|plan| !plan.changes.is_empty()).collect())
-}
-
-fn page_plan(
-    session: &Session<'_>,
-    force: bool,
-    release: &Release,
-    change: Change,
-    mode: Mode,
-    around: &Entries,
-) -> Result<Plan> {
-    foretell::refuse_what_is_taken_back(session, force, &change, mode)?;
-    let mut plan = Plan::new(Subject::Page(release.clone()), vec![change], Expect::Page, around, Vec::new());
-    // Of its entries that is told.
-    plan.notes.clear();
-    plan.notes.extend(foretell::next_upgrade(&plan.changes, mode));
-    Ok(plan)
-}
-
-/// The release whose page an entry leads to; of one that is switched it stays the same.
-fn page_of<'c>(entry: &Value, chosen: &'c Chosen, named: Option<&str>) -> Result<&'c Release> {
-    let Some(switched) = entry::page_of(entry) else { return page::choose(&chosen.there, named, &chosen.namespace) };
-    let name = name_of(entry).map(|name| name.to_string()).unwrap_or_default();
-    let now = &switched.release;
-    if let Some(named) = named.filter(|named| named != now) {
-        bail!(
-            "{name} leads to the page of release {now} already: run kubectl maintenance off {name} before it leads to that of {named}. Nothing has changed"
-        );
-    }
-    match chosen.there.iter().find(|release| &release.name == now) {
-        Some(release) => Ok(release),
-        None => bail!(
-            "{name} leads to the page of release {now}, which is not there any more: run kubectl maintenance off {name} first. Nothing has changed"
-        ),
-    }
-}
-
-/// Refuses an entry that people have excluded, and one whose users another target switches.
+/// Refuses an entry whose users another target switches.
 fn refuse_what_needs_none(name: &Name, entry: &Value, chosen: &Chosen) -> Result<()> {
-    if is_excluded(entry) {
-        bail!(
-            "{name} has the label maintenance-mode.github.io/exclude, so it is never switched: take the label away first. Nothing has changed"
-        );
-    }
     if is_the_charts(entry) {
         let release = label(entry, INSTANCE);
         bail!(
@@ -246,13 +158,10 @@ fn check_application(
     refuse(session, force, &why)
 }
 
-/// How many ready endpoints each Service has. One that may have none of its own, as its name is all that it gives, is left out.
+/// How many ready endpoints each Service has that can have some.
 fn ready(session: &Session<'_>, chosen: &Chosen, services: &BTreeSet<String>) -> Result<Vec<(String, usize)>> {
-    let external = |wanted: &String| {
-        let mut all = chosen.around.services.iter();
-        all.any(|service| name(service) == wanted && service["spec"]["type"] == "ExternalName")
-    };
-    let services: Vec<String> = services.iter().filter(|service| !external(service)).cloned().collect();
+    let services: Vec<String> =
+        services.iter().filter(|service| !chosen.around.is_external(service)).cloned().collect();
     let listed = endpoints::ready(session.kubectl, &chosen.namespace, services.iter().cloned())?;
     let mut ready = Vec::new();
     for (service, listed) in services.into_iter().zip(listed) {

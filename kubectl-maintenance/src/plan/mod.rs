@@ -1,6 +1,7 @@
 //! What is to happen to one target: a release, or an entry; and to the page that entries lead to.
 
 pub mod entry;
+pub mod page;
 pub mod release;
 
 use std::time::Duration;

@@ -42,7 +42,8 @@ pub(super) fn look(
     }
     wrong.extend(changed_meanwhile(name, entry, mode));
     let services = entry::services(&entry::original(entry));
-    let application = application(session, name, &services, mode, &mut lines, &mut wrong)?;
+    let own: Vec<String> = services.iter().filter(|service| !around.is_external(service)).cloned().collect();
+    let application = application(session, name, &own, mode, &mut lines, &mut wrong)?;
     let leads_to = match (&page, mode) {
         (Some(page), Some(Mode::Maintenance)) => BTreeSet::from([page.service.clone()]),
         _ => services,
@@ -146,7 +147,7 @@ fn changed_meanwhile(name: &Name, entry: &Value, mode: Option<Mode>) -> Option<S
 fn application(
     session: &Session<'_>,
     name: &Name,
-    services: &BTreeSet<String>,
+    services: &[String],
     mode: Option<Mode>,
     lines: &mut Vec<String>,
     wrong: &mut Vec<String>,

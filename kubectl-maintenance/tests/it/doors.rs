@@ -18,6 +18,8 @@ pub(crate) struct Door {
     pub(crate) url: String,
     hosts: Arc<Mutex<Vec<String>>>,
     answer: Arc<Mutex<(u16, bool)>>,
+    /// How often it was asked until it turned last.
+    turned: Arc<Mutex<usize>>,
 }
 
 impl Door {
@@ -41,15 +43,17 @@ impl Door {
                     write!(stream, "HTTP/1.1 {status} Such\r\n{marker}Content-Length: 0\r\nConnection: close\r\n\r\n");
             }
         });
-        Self { url, hosts, answer }
+        Self { url, hosts, answer, turned: Arc::default() }
     }
 
-    /// Answers so from now on; not before it was asked.
+    /// Answers so from now on; not before whoever asks has got what it answered until now, and asks again.
     pub(crate) fn turn(&self, status: u16, marker: bool) {
-        while self.hosts.lock().unwrap().is_empty() {
+        let mut turned = self.turned.lock().unwrap();
+        while self.hosts().len() < *turned + 2 {
             thread::yield_now();
         }
         *self.answer.lock().unwrap() = (status, marker);
+        *turned = self.hosts().len();
     }
 
     fn hosts(&self) -> Vec<String> {

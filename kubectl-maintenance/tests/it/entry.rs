@@ -384,6 +384,19 @@ fn helm_is_told_of_in_one_line_by_its_version_and_the_kind() {
     }
 }
 
+#[test]
+fn kubectl_apply_is_told_of_too() {
+    let cluster = shop();
+    cluster.edit(
+        "ingresses/shop",
+        "/metadata/annotations",
+        json!({"kubectl.kubernetes.io/last-applied-configuration": "{}"}),
+    );
+    let says = "note: ingress/shop: the next kubectl apply of it opens it to users at once and without a word";
+    cluster.run(&["on", "ingress/shop"]).ended(0, &[says]);
+    cluster.run(&["on", "route/shop"]).not("kubectl apply");
+}
+
 // === a second on, and off ===
 
 #[test]
@@ -468,6 +481,18 @@ fn users_are_let_in_where_one_service_of_the_entry_has_a_ready_pod() {
     cluster
         .run(&["off", "ingress/shop"])
         .ended(0, &["there is no ready pod behind service/api: users get no answer there"]);
+}
+
+#[test]
+fn a_service_that_is_but_a_name_for_something_outside_needs_no_ready_pod() {
+    let cluster = shop();
+    cluster.service("outside", &Value::Null);
+    cluster.edit("services/outside", "/spec", json!({"type": "ExternalName", "externalName": "shop.example.org"}));
+    cluster.ingress("outside", HOST, "outside", &json!({}));
+    cluster.run(&["status", "ingress/outside"]).ended(0, &["ingress/outside: normal"]);
+    cluster.run(&["on", "ingress/outside"]).ended(0, &[]);
+    cluster.run(&["off", "ingress/outside"]).ended(0, &["normal is in force"]);
+    assert_eq!(backend(&cluster, "outside"), "outside");
 }
 
 #[test]

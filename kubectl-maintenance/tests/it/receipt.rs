@@ -103,12 +103,20 @@ fn a_check_that_fails_has_one_too() {
 
 #[test]
 fn a_change_that_fails_has_one_with_what_was_put_back() {
+    let door = Door::open(200, false);
     let cluster = two();
     cluster.forbid("really patch configmap/app-config");
-    let said = cluster.run(&["on", "page", "web", "-o", "json"]);
+    // Users get the page for a moment.
+    let (on, off) = (door.clone(), door.clone());
+    cluster.before("patch service/shop-front", move |_| on.turn(503, true));
+    cluster.before("patch service/shop-front", move |_| off.turn(200, false));
+    let said = cluster.run(&["on", "page", "web", "--url", &door.url, "-o", "json"]);
     said.ended(1, &[]);
     let receipt = said.receipt();
     contains(&receipt["problem"], "service/shop-front in namespace shop is as it was");
+    let asked = &receipt["targets"][0]["frontDoors"][0];
+    contains(&asked["says"], "was watched, and not waited for");
+    assert!(asked["lastOld"].is_string() && asked["firstNew"].is_string(), "{asked}");
     assert_eq!(states(&receipt), [("service/shop-front", "putBack"), ("configmap/app-config", "unchanged")]);
     assert_eq!(receipt["inForce"], Value::Null);
 }
