@@ -19,7 +19,7 @@ use crate::scene::Scene;
 const CANCELLED: i32 = 130;
 /// What the plugin says when all is changed, before it asks a front door.
 const FOLLOWED: &str = "endpoints of 3 of 3 front Services have followed";
-/// The same of an HTTPRoute.
+/// The same of an `HTTPRoute`.
 const READ: &str = "its gateways have read the change";
 /// A terminal tells the whole process group.
 const INTERRUPT: &str = "kill -INT -- -$E2E_PLUGIN; sleep 1";
