@@ -12,6 +12,8 @@ use crate::scene::Scene;
 struct File {
     name: &'static str,
     targets: &'static [&'static str],
+    /// An annotation that is taken away meanwhile, as it is asked for.
+    dropped: Option<&'static str>,
     /// Switched with them, without being named.
     twins: &'static [&'static str],
     /// What looks like a Service and is not switched.
@@ -20,11 +22,16 @@ struct File {
     named: &'static [&'static str],
 }
 
-const PLAIN: File = File { name: "", targets: &[], twins: &[], stay: &[], named: &[] };
+const PLAIN: File = File { name: "", targets: &[], dropped: None, twins: &[], stay: &[], named: &[] };
 
 const FILES: [File; 9] = [
     File { name: "several-hosts", targets: &["ingress/several-hosts"], ..PLAIN },
-    File { name: "regular-expressions", targets: &["ingress/regular-expressions"], ..PLAIN },
+    File {
+        name: "regular-expressions",
+        targets: &["ingress/regular-expressions"],
+        dropped: Some("nginx.ingress.kubernetes.io/configuration-snippet"),
+        ..PLAIN
+    },
     File { name: "default-backend", targets: &["ingress/everything", "ingress/host-alone"], ..PLAIN },
     File { name: "resource-backend", targets: &["ingress/resource-backend"], ..PLAIN },
     File {
@@ -76,8 +83,10 @@ async fn there_and_back(release: &Release<'_>, file: &File) -> Result<()> {
     apply(release, file.name, flags).await?;
     let before = Before::of_all(release, &[file.targets, file.twins].concat()).await?;
 
+    let mut on = vec!["on", "--wait=false"];
+    on.extend(file.dropped.iter().flat_map(|key| ["--drop-annotation", key]));
     // Nobody here reaches their hosts, so there is nothing to wait for.
-    let told = plugin::plugin_for(release, file.targets, &["on", "--wait=false"]).await?;
+    let told = plugin::plugin_for(release, file.targets, &on).await?;
     let text = told.text();
     told.success()?;
     for name in file.named {
@@ -85,6 +94,10 @@ async fn there_and_back(release: &Release<'_>, file: &File) -> Result<()> {
     }
     for entry in &before {
         entry.leads_to_the_page(release, file.stay).await.with_context(|| text.clone())?;
+    }
+    if let Some(key) = file.dropped {
+        let annotation = release.get(&[file.targets[0]]).await?["metadata"]["annotations"][key].take();
+        ensure!(annotation.is_null(), "{key} should be gone, but is {annotation}");
     }
     plugin::plugin_for(release, file.targets, &["off", "--wait=false"]).await?.success()?;
     for entry in &before {
