@@ -12,6 +12,7 @@ use crate::scene::Scene;
 struct File {
     name: &'static str,
     targets: &'static [&'static str],
+    flags: &'static [&'static str],
     /// Switched with them, without being named.
     twins: &'static [&'static str],
     /// What looks like a Service and is not switched.
@@ -20,11 +21,17 @@ struct File {
     named: &'static [&'static str],
 }
 
-const PLAIN: File = File { name: "", targets: &[], twins: &[], stay: &[], named: &[] };
+const PLAIN: File = File { name: "", targets: &[], flags: &[], twins: &[], stay: &[], named: &[] };
 
 const FILES: [File; 9] = [
     File { name: "several-hosts", targets: &["ingress/several-hosts"], ..PLAIN },
-    File { name: "regular-expressions", targets: &["ingress/regular-expressions"], ..PLAIN },
+    File {
+        name: "regular-expressions",
+        targets: &["ingress/regular-expressions"],
+        flags: &["--drop-annotation", "nginx.ingress.kubernetes.io/configuration-snippet"],
+        named: &["configuration-snippet"],
+        ..PLAIN
+    },
     File { name: "default-backend", targets: &["ingress/everything", "ingress/host-alone"], ..PLAIN },
     File { name: "resource-backend", targets: &["ingress/resource-backend"], ..PLAIN },
     File {
@@ -77,7 +84,7 @@ async fn there_and_back(release: &Release<'_>, file: &File) -> Result<()> {
     let before = Before::of_all(release, &[file.targets, file.twins].concat()).await?;
 
     // Nobody here reaches their hosts, so there is nothing to wait for.
-    let told = plugin::plugin_for(release, file.targets, &["on", "--wait=false"]).await?;
+    let told = plugin::plugin_for(release, file.targets, &[&["on", "--wait=false"], file.flags].concat()).await?;
     let text = told.text();
     told.success()?;
     for name in file.named {

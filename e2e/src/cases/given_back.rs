@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::entry::Before;
 use crate::http::Mode;
@@ -65,9 +65,30 @@ impl GivenBack<'_> {
         Ok(())
     }
 
+    /// What `on` tells programs, and then `status` people.
+    async fn receipt(&self) -> Result<()> {
+        let mut command = plugin::at_the_door(self.release, &[&self.target], Mode::Maintenance, &self.host)?;
+        let text = run_program(command.args(["-o", "json"]), plugin::LIMIT).await?.success()?;
+        let receipt: Value = serde_json::from_str(&text).context(text.clone())?;
+        let target = &receipt["targets"][0];
+        let (object, door) = (&target["objects"][0], &target["frontDoors"][0]);
+        ensure!(receipt["inForce"] == true && target["target"] == self.target, "it should be in force: {text}");
+        ensure!(
+            object["object"] == self.target && object["state"] == "changed",
+            "the object should be changed: {text}"
+        );
+        // Each in RFC 3339, in the same zone and as long.
+        let times = [&receipt["began"], &door["firstNew"], &receipt["ended"]].map(|time| time.as_str().unwrap_or(""));
+        ensure!(!times[0].is_empty() && times.is_sorted(), "the first new answer should be between its times: {text}");
+
+        let told = self.plugin(&["status"]).await?.success()?;
+        ensure!(told.contains(&self.target) && told.contains("maintenance"), "status should tell of it: {told}");
+        Ok(())
+    }
+
     /// By somebody who led it elsewhere while it was switched.
     async fn changed_meanwhile(&self) -> Result<()> {
-        self.switched(Mode::Maintenance).await?;
+        self.receipt().await.context("the receipt")?;
         self.lead_to("other").await?;
         let told = self.plugin(&["off"]).await?.status(1)?;
         ensure!(
@@ -76,7 +97,7 @@ impl GivenBack<'_> {
         );
         let found = self.release.get(&[&self.target]).await?.pointer(self.backend).cloned();
         ensure!(found == Some("other".into()), "the other's change should stay, but it leads to {found:?}");
-        self.plugin(&["off", "--force"]).await?.success()?;
+        self.plugin(&["off", "--force", "--wait=false"]).await?.success()?;
         self.before.has_its_fields_again(self.release).await?;
         self.release.await_host(&self.host, Mode::Normal, SOON).await?;
         // By which whoever patched it owns nothing any more.
