@@ -1,6 +1,7 @@
 //! What stands in the way of giving an entry back, and how it is given back all the same: a front door that never gets
 //! there, somebody's change or the whole file anew while it is switched, and without the plugin.
 
+use std::fs;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -17,13 +18,6 @@ const SOON: Duration = Duration::from_secs(30);
 /// Where each of the two leads first.
 const BACKENDS: [(&str, &str); 2] =
     [("ingress", "/spec/rules/0/http/paths/0/backend/service/name"), ("httproute", "/spec/rules/0/backendRefs/0/name")];
-
-/// As docs/operations.md has them.
-const BY_HAND: &str = r#"
-meta=$(kubectl get ENTRY -n NAMESPACE -o jsonpath='{.metadata.annotations.maintenance-mode\.github\.io/restore-meta}')
-kubectl patch ENTRY -n NAMESPACE --type json -p "$(kubectl get ENTRY -n NAMESPACE -o jsonpath='{.metadata.annotations.maintenance-mode\.github\.io/restore}')"
-kubectl patch ENTRY -n NAMESPACE --type merge -p "{\"metadata\": $meta}"
-"#;
 
 pub(crate) async fn run(scene: &Scene) -> Result<()> {
     let release = Release::stand_by(scene, "", &["shop", "other"], &[]).await?;
@@ -107,12 +101,18 @@ impl GivenBack<'_> {
         Ok(())
     }
 
-    /// By the two commands that docs/operations.md gives.
+    /// By the commands that docs/operations.md gives for `ingress/shop` in the namespace `shop`.
     async fn without_the_plugin(&self) -> Result<()> {
         self.switched(Mode::Maintenance).await?;
-        let commands = BY_HAND.replace("ENTRY", &self.target).replace("NAMESPACE", &self.release.namespace);
-        let mut shell = self.release.scene.cluster.program("bash", None)?;
-        run_program(shell.args(["-euc", &commands]), Duration::from_secs(60)).await?.success()?;
+        let cluster = &self.release.scene.cluster;
+        let page = fs::read_to_string(cluster.repository.join("docs/operations.md")).context("docs/operations.md")?;
+        let commands = page.split("```").find(|block| block.starts_with("sh\nmeta="));
+        let commands = commands.context("docs/operations.md has no commands that give an entry back")?;
+        let namespace = format!("-n {} ", self.release.namespace);
+        let commands = commands.replace("ingress/shop", &self.target).replace("-n shop ", &namespace);
+        let commands = commands.trim_start_matches("sh\n");
+        let mut shell = cluster.program("bash", None)?;
+        run_program(shell.args(["-euc", commands]), Duration::from_secs(60)).await?.success()?;
         self.before.is_again(self.release).await?;
         self.release.await_host(&self.host, Mode::Normal, SOON).await?;
         self.release.scene.figure(format!("{}: given back by kubectl alone", self.target));
