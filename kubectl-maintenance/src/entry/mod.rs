@@ -175,6 +175,9 @@ pub fn on(entry: &Value, around: &[Value], page: &Page, wish: &Wish, stamp: &Sta
             true => {
                 format!("{name} leads to service/{} already, and it is not known what was there before", page.service)
             }
+            false if !wish.keep_paths.is_empty() && !services(&before).is_empty() => format!(
+                "{name} has nothing beside what --keep-path leaves to the application, so there is nothing to switch: leave it out, or with --all give it the label {PREFIX}exclude: \"true\""
+            ),
             false => format!("{name} has no backend that can be switched"),
         });
     }

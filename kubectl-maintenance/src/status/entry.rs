@@ -77,7 +77,8 @@ pub(super) fn look(
 fn mode(entry: &Value, page: Option<&Switched>) -> Option<Mode> {
     let led = page.is_some_and(|page| entry::services(entry).contains(&page.service));
     match entry::state(entry) {
-        State::Normal => Some(Mode::Normal),
+        // Where the way back is gone, it may lead to the page for good.
+        State::Normal => (!led).then_some(Mode::Normal),
         State::Switched => Some(Mode::Maintenance),
         _ if !led => Some(Mode::Normal),
         State::Reapplied | State::Changed(_) => None,
@@ -136,6 +137,10 @@ fn changed_meanwhile(name: &Name, entry: &Value, mode: Option<Mode>) -> Option<S
             "somebody has put it back, so users get the application: {off} takes the annotations that are left away, kubectl maintenance on {name} leads them to the page again"
         )),
         State::Reapplied => Some(format!("somebody has put a part of it back: {off} gives the rest back")),
+        State::Changed(differs) if mode == Some(Mode::Normal) => Some(format!(
+            "somebody changed it meanwhile ({}), and users get the application: {off} says how to keep that, kubectl maintenance on {name} leads them to the page again, {off} --force restores it as it was before",
+            differs.join("; ")
+        )),
         State::Changed(differs) => Some(format!(
             "somebody changed it meanwhile ({}): {off} --force restores it as it was before",
             differs.join("; ")
