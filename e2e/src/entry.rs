@@ -73,6 +73,16 @@ impl Before {
         }
         Ok(())
     }
+
+    /// Fails unless it had these annotations, and has them no more.
+    pub(crate) async fn lacks(&self, release: &Release<'_>, annotations: &[&str]) -> Result<()> {
+        let now = look(release, &self.object).await?;
+        for name in annotations {
+            let has = |object: &Value| object["metadata"]["annotations"][name].is_string();
+            ensure!(has(&self.was) && !has(&now), "{} should have {name} taken away while it is switched", self.object);
+        }
+        Ok(())
+    }
 }
 
 /// An object without what changes with every write, and without what its controller says of it.
@@ -103,17 +113,20 @@ fn ours(object: &Value) -> Vec<String> {
     names.filter(|name| OURS.contains(name)).map(str::to_owned).collect()
 }
 
-/// The Services that an entry names, of whatever kind it is; of none twice.
+/// The Services that an entry names, of whatever kind it is, and the resources and extensions; of none twice.
 fn leads_to(object: &Value) -> BTreeSet<String> {
     let spec = &object["spec"];
     let mut found = Vec::new();
     let lists = |of: &Value, name: &str| of[name].as_array().cloned().unwrap_or_default();
-    found.push(spec["defaultBackend"]["service"]["name"].clone());
+    let backend = |of: &Value| ["service", "resource"].map(|kind| of[kind]["name"].clone());
+    found.extend(backend(&spec["defaultBackend"]));
     for rule in lists(spec, "rules") {
-        found.extend(lists(&rule["http"], "paths").iter().map(|path| path["backend"]["service"]["name"].clone()));
+        found.extend(lists(&rule["http"], "paths").iter().flat_map(|path| backend(&path["backend"])));
         found.extend(lists(&rule, "backendRefs").iter().map(|backend| backend["name"].clone()));
-        found
-            .extend(lists(&rule, "filters").iter().map(|filter| filter["requestMirror"]["backendRef"]["name"].clone()));
+        for filter in lists(&rule, "filters") {
+            let (mirror, extension) = (&filter["requestMirror"]["backendRef"], &filter["extensionRef"]);
+            found.extend([mirror, extension].map(|named| named["name"].clone()));
+        }
     }
     found.push(spec["to"]["name"].clone());
     found.extend(lists(spec, "alternateBackends").iter().map(|backend| backend["name"].clone()));
@@ -175,11 +188,13 @@ mod tests {
             "defaultBackend": backend("a"),
             "rules": [{ "host": "x" }, { "http": { "paths": [{ "backend": backend("b") }, { "backend": { "resource": { "name": "r" } } }] } }],
         } });
-        assert_eq!(leads_to(&ingress).into_iter().collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!(leads_to(&ingress).into_iter().collect::<Vec<_>>(), ["a", "b", "r"]);
         let route = json!({ "spec": { "to": { "name": "a" }, "alternateBackends": [{ "name": "b" }] } });
         assert_eq!(leads_to(&route).into_iter().collect::<Vec<_>>(), ["a", "b"]);
         let mirror = json!({ "requestMirror": { "backendRef": { "name": "b" } } });
-        let http = json!({ "spec": { "rules": [{ "backendRefs": [{ "name": "a" }], "filters": [mirror] }] } });
-        assert_eq!(leads_to(&http).into_iter().collect::<Vec<_>>(), ["a", "b"]);
+        let extension = json!({ "extensionRef": { "name": "e" } });
+        let http =
+            json!({ "spec": { "rules": [{ "backendRefs": [{ "name": "a" }], "filters": [mirror, extension] }] } });
+        assert_eq!(leads_to(&http).into_iter().collect::<Vec<_>>(), ["a", "b", "e"]);
     }
 }

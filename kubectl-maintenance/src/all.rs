@@ -46,6 +46,10 @@ pub fn on(around: &Entries, there: &[Release], switched: &BTreeMap<String, Strin
             None => all.targets.extend(target(entry)),
         }
     }
+    for (route, ingress) in &around.made {
+        let why = format!("is made of {ingress}, and follows it");
+        all.left_out.push(LeftOut { object: route.to_string(), why });
+    }
     for route in grpc_routes {
         let why = "is a GRPCRoute, which is not switched until the page pods speak HTTP/2: its callers stay with the application";
         all.left_out.push(LeftOut { object: format!("grpcroute/{}", name(route)), why: why.to_owned() });
@@ -56,7 +60,8 @@ pub fn on(around: &Entries, there: &[Release], switched: &BTreeMap<String, Strin
 /// What comes back: exactly what is in maintenance, whatever labels it has got since.
 #[must_use]
 pub fn off(around: &Entries, there: &[Release]) -> All {
-    let releases = there.iter().filter(|release| !release.is_page_alone() && release.mode() != Some(Mode::Normal));
+    let shown = |release: &&Release| release.modes().iter().any(|(_, mode)| *mode != Ok(Mode::Normal));
+    let releases = there.iter().filter(shown);
     let mut targets: Vec<Target> = releases.map(|release| Target::Release(release.name.clone())).collect();
     let entries = around.named().map(|(_, entry)| entry).filter(|entry| is_switched(entry));
     targets.extend(entries.filter_map(target));
@@ -89,15 +94,15 @@ fn reason(entry: &Value, switched: &BTreeMap<String, String>, pages: &BTreeSet<S
         let rest = if rest.is_empty() {
             String::new()
         } else {
-            format!("; who comes by it to {} stays there", rest.join(", "))
+            format!("; who comes by it to {} stays there, unless it is named", rest.join(", "))
         };
         return Some(format!("leads to service/{service}, which release {release} switches{rest}"));
     }
-    if let Some(page) = services.iter().find(|service| pages.contains(*service)) {
-        return Some(format!("leads to the page by service/{page} already"));
+    if !entry::has_backends(entry) {
+        return Some("has nothing behind it, such as one that only redirects".to_owned());
     }
-    if services.is_empty() {
-        return Some("has no Service behind it, such as one that only redirects".to_owned());
+    if let Some(page) = services.first().filter(|_| services.is_subset(pages)) {
+        return Some(format!("leads to the page by service/{page} already"));
     }
     let mut parents = list(entry, "/spec/parentRefs");
     let of_a_service = EntryKind::of(entry) == Some(EntryKind::HttpRoute)
@@ -111,6 +116,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::object::Name;
     use crate::release::{COMPONENT, Front, Kind};
 
     fn ingress(name: &str, services: &[&str], labels: &Value) -> Value {
@@ -222,11 +228,11 @@ mod tests {
             (ingress("one", &["shop-front"], &json!({})), "leads to service/shop-front, which release page switches"),
             (
                 ingress("one", &["shop-front", "cart"], &json!({})),
-                "leads to service/shop-front, which release page switches; who comes by it to cart stays there",
+                "leads to service/shop-front, which release page switches; who comes by it to cart stays there, unless it is named",
             ),
             (ingress("one", &["page-page"], &json!({})), "leads to the page by service/page-page already"),
-            (ingress("one", &[], &json!({})), "has no Service behind it, such as one that only redirects"),
-            (http_route("one", &redirect), "has no Service behind it, such as one that only redirects"),
+            (ingress("one", &[], &json!({})), "has nothing behind it, such as one that only redirects"),
+            (http_route("one", &redirect), "has nothing behind it, such as one that only redirects"),
             (http_route("one", &mesh), "is for callers inside the cluster: it belongs to a Service, not to a Gateway"),
         ] {
             let all = all_on(vec![entry.clone()]);
@@ -234,6 +240,22 @@ mod tests {
             let reasons: Vec<&str> = all.left_out.iter().map(|left| left.why.as_str()).collect();
             assert_eq!(reasons, [why], "{entry}");
         }
+    }
+
+    #[test]
+    fn an_entry_is_taken_whatever_stands_behind_it() {
+        let elsewhere = json!({
+            "parentRefs": [{"name": "gateway"}],
+            "rules": [{"backendRefs": [{"name": "api", "namespace": "elsewhere", "port": 80}]}],
+        });
+        let mut files = ingress("files", &[""], &json!({}));
+        files["spec"]["rules"][0]["http"]["paths"][0]["backend"] =
+            json!({"resource": {"apiGroup": "k8s.example.org", "kind": "Bucket", "name": "files"}});
+        // One of its paths leads to the page, and the others to the application.
+        let partly = ingress("partly", &["page-page", "cart"], &json!({}));
+        let all = all_on(vec![http_route("api", &elsewhere), files, partly]);
+        assert_eq!(names(&all.targets), ["page", "httproute/api", "ingress/files", "ingress/partly"]);
+        assert_eq!(all.left_out, []);
     }
 
     #[test]
@@ -267,11 +289,14 @@ mod tests {
         let entries = vec![ingress("normal", &["shop"], &json!({})), switched(route("old", "page-page")), excluded];
         let mut web = release("web", Kind::Config, &[]);
         web.config = json!({"data": {"MAINTENANCE_MODE": "true"}});
+        let mut unknown = release("unknown", Kind::Service, &[]);
+        unknown.unknown = vec![Name::of("service", &json!({"metadata": {"name": "e"}}))];
         let there = [
             release("normal", Kind::Service, &[("a", "shop")]),
             release("on", Kind::Service, &[("b", "page")]),
             release("differs", Kind::Service, &[("c", "shop"), ("d", "page")]),
             release("page", Kind::Service, &[]),
+            unknown,
             web,
         ];
         let all = off(&around(entries), &there);

@@ -16,7 +16,7 @@ use crate::release::{self, Mode, Release};
 use crate::session::Session;
 use crate::switch::refuse;
 use crate::target::{Target, no_service};
-use crate::{all, cli, who};
+use crate::{all, cli, page, who};
 
 /// What is to be switched, and what else there is.
 #[derive(Debug)]
@@ -227,7 +227,12 @@ impl Chosen {
                     Some(release) => self.releases.push(release.clone()),
                     None => {
                         self.refuse_front(wanted)?;
-                        bail!(release::absent(kubectl, Some(&self.namespace), wanted, &self.there)?);
+                        let absent = release::absent(kubectl, Some(&self.namespace), wanted, &self.there)?;
+                        let namesakes = self.around.named().map(|(name, _)| name).filter(|name| name.name == *wanted);
+                        match namesakes.map(|name| name.to_string()).collect::<Vec<_>>().as_slice() {
+                            [] => bail!(absent),
+                            namesakes => bail!("{absent}; an entry is named with its kind: {}", namesakes.join(", ")),
+                        }
                     }
                 }
             }
@@ -240,6 +245,7 @@ impl Chosen {
             }
             Target::Service(name) => {
                 self.refuse_front(name)?;
+                self.refuse_page(name)?;
                 return Err(Misuse(no_service(name)).into());
             }
         }
@@ -281,6 +287,19 @@ impl Chosen {
         }
     }
 
+    /// The Service of a page is no application's, which could be taken over.
+    fn refuse_page(&self, service: &str) -> Result<()> {
+        let page = |release: &&Release| page::service(release, &self.around).is_ok_and(|page| page.service == service);
+        match self.there.iter().find(page) {
+            Some(release) => Err(Misuse(format!(
+                "service/{service} leads to the page of release {} in either mode: there is nothing to switch",
+                release.name
+            ))
+            .into()),
+            None => Ok(()),
+        }
+    }
+
     /// That an entry which was named is not there, and what is.
     fn absent(&self, kubectl: &dyn Kubectl, target: &Target) -> Result<String> {
         let namespace = &self.namespace;
@@ -290,6 +309,9 @@ impl Chosen {
             return Ok(format!(
                 "{target} cannot be looked at, as {kinds} may not be listed in namespace {namespace}: {why}"
             ));
+        }
+        if let Some((_, ingress)) = self.around.made.iter().find(|(made, _)| target.is(made)) {
+            return Ok(format!("{target} is made of {ingress}, and follows it: name that instead"));
         }
         if self.there.is_empty()
             && let Some(why) = release::nothing(kubectl, Some(namespace), None)?

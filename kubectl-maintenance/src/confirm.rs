@@ -40,12 +40,6 @@ pub fn confirm(session: &Session<'_>, switch: &Switch, mode: Mode, chosen: &Chos
         return Ok(());
     }
     let output = session.output;
-    if !switch.yes && !switch.dry_run && !session.person.is_there() {
-        return Err(Misuse(
-            "--all shows a list and asks; without a terminal to ask at it needs --yes. Nothing has changed".to_owned(),
-        )
-        .into());
-    }
     let to = match mode {
         Mode::Maintenance => "go into maintenance",
         Mode::Normal => "come back from maintenance",
@@ -62,6 +56,12 @@ pub fn confirm(session: &Session<'_>, switch: &Switch, mode: Mode, chosen: &Chos
     }
     if switch.yes || switch.dry_run {
         return Ok(());
+    }
+    if !session.person.is_there() {
+        return Err(Misuse(
+            "without a terminal, at which this would be asked for, --all needs --yes. Nothing has changed".to_owned(),
+        )
+        .into());
     }
     output.question(&format!("Switch these {} to {mode}? [y/N] ", targets.len()));
     let answer = session.person.answer(&|| session.stopped());

@@ -6,7 +6,7 @@ use anyhow::Result;
 use serde_json::Value;
 
 use crate::doors::find::find;
-use crate::entry::{self, EntryKind, Switched};
+use crate::entry::{self, EntryKind, State, Switched};
 use crate::kubectl::Kubectl;
 use crate::object::{self, Name, PREFIX, annotation, label, map, name, query, selects, text};
 use crate::pods::list_pods;
@@ -14,11 +14,14 @@ use crate::read::{self, Listed};
 use crate::release::Release;
 
 /// The kinds of entries: their APIs and lists.
-const KINDS: [(&str, &str); 3] = [
-    ("networking.k8s.io/v1", "ingresses"),
-    ("route.openshift.io/v1", "routes"),
-    ("gateway.networking.k8s.io/v1", "httproutes"),
-];
+const KINDS: [(&str, &str); 3] =
+    [("networking.k8s.io/v1", "ingresses"), ("route.openshift.io/v1", "routes"), (GATEWAY_API, "httproutes")];
+/// Gateway API, and the version in which it was served before 1.0.
+const GATEWAY_API: &str = "gateway.networking.k8s.io/v1";
+const EARLIER: &str = "gateway.networking.k8s.io/v1beta1";
+
+/// Kinds that may not be listed, and why.
+pub type Unseen = Vec<(&'static str, String)>;
 
 /// The Services and entries of a namespace.
 #[derive(Debug, Default)]
@@ -27,10 +30,12 @@ pub struct Entries {
     pub services: Vec<Value>,
     /// All entries, and the Gateways, which tell how `HTTPRoutes` are reached.
     pub all: Vec<Value>,
+    /// The Routes that OpenShift makes of Ingresses, each with its Ingress. They follow it, and are no entries of their own.
+    pub made: Vec<(Name, String)>,
     /// The kinds that were looked at.
     pub looked_at: Vec<&'static str>,
     /// The kinds that may not be listed, and why.
-    pub unseen: Vec<(&'static str, String)>,
+    pub unseen: Unseen,
 }
 
 /// An entry that leads to the application past the switch.
@@ -54,6 +59,13 @@ pub fn is_excluded(entry: &Value) -> bool {
     label(entry, &format!("{PREFIX}exclude")) == "true"
 }
 
+/// The Ingress of which OpenShift has made a Route: `ingress/shop`.
+fn made_of(entry: &Value) -> Option<String> {
+    let ingress = |owner: &&Value| text(owner, "/kind") == "Ingress" && owner["controller"] == true;
+    let owner = object::list(entry, "/metadata/ownerReferences").find(ingress)?;
+    (EntryKind::of(entry)? == EntryKind::Route).then(|| format!("ingress/{}", text(owner, "/name")))
+}
+
 /// Whether it is a part of a release of the chart.
 #[must_use]
 pub fn is_the_charts(entry: &Value) -> bool {
@@ -66,15 +78,34 @@ pub fn is_switched(entry: &Value) -> bool {
     annotation(entry, "restore").is_some() || annotation(entry, "restore-meta").is_some()
 }
 
-/// The entries of a namespace or of all, with the labels that are wanted. A kind that may not be listed has none.
+/// The entries of a namespace or of all, with the labels that are wanted; and the kinds that may not be listed, and why.
 ///
 /// # Errors
 /// Where the API server cannot be asked.
-pub fn list(kubectl: &dyn Kubectl, namespace: Option<&str>, selector: &str) -> Result<Vec<Value>> {
-    let paths = KINDS.map(|(api, kinds)| read::path(api, namespace, kinds, selector));
-    let lists = read::lists(kubectl, &paths)?.into_iter();
-    let items = lists.filter_map(|listed| if let Listed::Items(items) = listed { Some(items) } else { None });
-    Ok(items.flatten().collect())
+pub fn list(kubectl: &dyn Kubectl, namespace: Option<&str>, selector: &str) -> Result<(Vec<Value>, Unseen)> {
+    let paths = KINDS.map(|(api, kinds)| (api, read::path(api, namespace, kinds, selector)));
+    let (mut entries, mut unseen) = (Vec::new(), Unseen::new());
+    for (listed, (_, kinds)) in served(kubectl, paths.into_iter())?.into_iter().zip(KINDS) {
+        match listed {
+            Listed::Items(items) => entries.extend(items),
+            Listed::Forbidden(why) => unseen.push((kinds, why)),
+            Listed::NotServed => {}
+        }
+    }
+    Ok((entries, unseen))
+}
+
+/// What lists there are at paths, each with its API: of Gateway API the earlier version, where it is served alone.
+fn served<'a>(kubectl: &dyn Kubectl, paths: impl Iterator<Item = (&'a str, String)>) -> Result<Vec<Listed>> {
+    let (apis, paths): (Vec<&str>, Vec<String>) = paths.unzip();
+    let mut lists = read::lists(kubectl, &paths)?;
+    let lacks = |at: &usize| apis[*at] == GATEWAY_API && matches!(lists[*at], Listed::NotServed);
+    let lacking: Vec<usize> = (0..lists.len()).filter(lacks).collect();
+    let earlier: Vec<String> = lacking.iter().map(|at| paths[*at].replace(GATEWAY_API, EARLIER)).collect();
+    for (at, listed) in lacking.into_iter().zip(read::lists(kubectl, &earlier)?) {
+        lists[at] = listed;
+    }
+    Ok(lists)
 }
 
 // === impl Entries ===
@@ -85,10 +116,9 @@ impl Entries {
     /// # Errors
     /// Where the API server cannot be asked.
     pub fn read(kubectl: &dyn Kubectl, namespace: &str) -> Result<Self> {
-        let path = |api: &str, kinds: &str| read::path(api, Some(namespace), kinds, "");
-        let mut paths = vec![path("v1", "services")];
-        paths.extend(KINDS.map(|(api, kinds)| path(api, kinds)));
-        let mut lists = read::lists(kubectl, &paths)?.into_iter();
+        let all = [("v1", "services")].into_iter().chain(KINDS);
+        let paths = all.map(|(api, kinds)| (api, read::path(api, Some(namespace), kinds, "")));
+        let mut lists = served(kubectl, paths)?.into_iter();
         let mut entries = Self::default();
         match lists.next() {
             Some(Listed::Items(services)) => entries.services = services,
@@ -99,7 +129,12 @@ impl Entries {
             match listed {
                 Listed::Items(items) => {
                     entries.looked_at.push(kinds);
-                    entries.all.extend(items);
+                    for item in items {
+                        match made_of(&item).filter(|_| !is_switched(&item)) {
+                            Some(ingress) => entries.made.push((Name::of("route", &item), ingress)),
+                            None => entries.all.push(item),
+                        }
+                    }
                 }
                 Listed::Forbidden(why) => entries.unseen.push((kinds, why)),
                 Listed::NotServed => {}
@@ -115,8 +150,8 @@ impl Entries {
         let parents = routes.flat_map(|route| object::list(route, "/spec/parentRefs"));
         let namespaces: BTreeSet<&str> =
             parents.map(|parent| parent.pointer("/namespace").and_then(Value::as_str).unwrap_or(namespace)).collect();
-        let path = |namespace| read::path("gateway.networking.k8s.io/v1", Some(namespace), "gateways", "");
-        for listed in read::lists(kubectl, &namespaces.into_iter().map(path).collect::<Vec<_>>())? {
+        let path = |namespace| (GATEWAY_API, read::path(GATEWAY_API, Some(namespace), "gateways", ""));
+        for listed in served(kubectl, namespaces.into_iter().map(path))? {
             if let Listed::Items(gateways) = listed {
                 self.all.extend(gateways);
             }
@@ -161,11 +196,11 @@ impl Entries {
     pub fn others(&self, kubectl: &dyn Kubectl, release: &Release) -> Result<Vec<Other>> {
         let selectors = release.fronts.iter().map(|front| front.normal.clone());
         let fronts = release.fronts.iter().map(|front| front.name().name).collect();
-        self.leading_to(kubectl, &release.namespace, &selectors.collect::<Vec<_>>(), &fronts)
+        self.leading_to(kubectl, &release.namespace, &BTreeSet::new(), &selectors.collect::<Vec<_>>(), &fronts)
     }
 
-    /// The entries that lead to an application whose pods these selectors find, by any Service that finds them too, but not
-    /// by the `fronts`. One that is switched does not lead there.
+    /// The entries that lead to an application, by one of these Services, or by any other that finds the pods which these
+    /// selectors find, but not by the `fronts`. One that is as it was switched does not lead there.
     ///
     /// # Errors
     /// Where the pods cannot be listed.
@@ -173,6 +208,7 @@ impl Entries {
         &self,
         kubectl: &dyn Kubectl,
         namespace: &str,
+        named: &BTreeSet<String>,
         selectors: &[BTreeMap<String, String>],
         fronts: &BTreeSet<String>,
     ) -> Result<Vec<Other>> {
@@ -187,9 +223,10 @@ impl Entries {
             let selector = map(service, "/spec/selector");
             !fronts.contains(name(service)) && labels.iter().any(|labels| selects(&selector, labels))
         };
-        let services: BTreeSet<String> =
-            self.services.iter().filter(leads).map(|service| name(service).to_owned()).collect();
-        let unswitched: Vec<Value> = self.all.iter().filter(|entry| entry::page_of(entry).is_none()).cloned().collect();
+        let found = self.services.iter().filter(leads).map(|service| name(service).to_owned());
+        let services: BTreeSet<String> = found.chain(named.difference(fronts).cloned()).collect();
+        let switched = |entry: &&Value| entry::state(entry) == State::Switched;
+        let unswitched: Vec<Value> = self.all.iter().filter(|entry| !switched(entry)).cloned().collect();
         let mut others: Vec<Other> = Vec::new();
         for door in find(&unswitched, &services) {
             let other = Other { entry: door.entry, excluded: door.excluded };
@@ -315,6 +352,24 @@ mod tests {
     #[test]
     fn without_pods_the_selector_stands_for_one() {
         assert_eq!(others(&cluster(&[])), [other("ingress/old", false), other("ingress/admins", true)]);
+    }
+
+    #[test]
+    fn gateway_api_may_be_served_in_its_earlier_version_alone() {
+        let mut cluster = cluster(&[]);
+        for (kinds, kind) in [("httproutes", "HTTPRoute"), ("gateways", "Gateway")] {
+            let items =
+                [json!({"metadata": {"name": "shop", "namespace": "ns"}, "spec": {"parentRefs": [{"name": "shop"}]}})];
+            let list = json!({"kind": format!("{kind}List"), "apiVersion": "gateway.networking.k8s.io/v1beta1", "items": items});
+            let path = format!("/apis/gateway.networking.k8s.io/v1beta1/namespaces/ns/{kinds}");
+            cluster.0.push((path.leak(), 200, list));
+        }
+        let entries = Entries::read(&cluster, "ns").unwrap();
+        assert_eq!(entries.looked_at, ["ingresses", "httproutes"]);
+        assert!(entries.named().any(|(name, _)| name.to_string() == "httproute/shop"));
+        assert_eq!(entries.gateways().count(), 1);
+        let (listed, _) = super::list(&cluster, Some("ns"), "").unwrap();
+        assert_eq!(listed.iter().filter(|entry| entry["kind"] == "HTTPRoute").count(), 1);
     }
 
     #[test]

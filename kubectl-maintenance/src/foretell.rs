@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::change::Change;
 use crate::managed_fields::{MANAGER, holders};
-use crate::object::{Name, pointer};
+use crate::object::{Name, list, pointer, text};
 use crate::owners::{LAST_APPLIED, Writer, owner, renders, renders_now, renders_rest, renders_selector};
 use crate::release::Mode;
 use crate::session::Session;
@@ -23,6 +23,14 @@ pub fn refuse_entry(session: &Session<'_>, force: bool, name: &Name, entry: &Val
         Some(instead) => refuse(session, force, &format!("{name} is written by {}; {instead}", owner.describe())),
         None => Ok(()),
     }
+}
+
+/// One line on a controller that has made an entry, and looks after it.
+#[must_use]
+pub fn maker(entry: &Value) -> Option<String> {
+    let owner = list(entry, "/metadata/ownerReferences").find(|owner| owner["controller"] == true)?;
+    let (kind, name) = (text(owner, "/kind"), text(owner, "/name"));
+    Some(format!("is made by the controller of {kind} {name}, which may take this change back"))
 }
 
 /// One line on what the next `helm upgrade` or `kubectl apply` does to an entry that is switched.

@@ -33,7 +33,7 @@ pub fn follow(session: &Session<'_>, name: &str, changes: &[Change], deadline: I
     loop {
         let mut missing = Vec::new();
         for change in read_by(changes) {
-            match look(session.kubectl, &change.object) {
+            match look(session.kubectl, change) {
                 Ok(now) => {
                     let before = troubles(&change.before);
                     missing.extend(
@@ -47,7 +47,10 @@ pub fn follow(session: &Session<'_>, name: &str, changes: &[Change], deadline: I
         }
         match () {
             () if missing.is_empty() => {
-                session.output.progress(name, "its gateways have read the change");
+                // Where no gateway has taken it, none says so.
+                if read_by(changes).any(|change| list(&change.before, "/status/parents").next().is_some()) {
+                    session.output.progress(name, "its gateways have read the change");
+                }
                 return Ok(Waited::InForce);
             }
             () if session.stopped() => return Ok(Waited::Interrupted(missing.join("; "))),
@@ -57,9 +60,10 @@ pub fn follow(session: &Session<'_>, name: &str, changes: &[Change], deadline: I
     }
 }
 
-fn look(kubectl: &dyn Kubectl, name: &Name) -> Result<Value> {
-    let path =
-        read::path("gateway.networking.k8s.io/v1", Some(&name.namespace), &format!("httproutes/{}", name.name), "");
+fn look(kubectl: &dyn Kubectl, change: &Change) -> Result<Value> {
+    let Name { namespace, name, .. } = &change.object;
+    // In the version in which it was read.
+    let path = read::path(text(&change.before, "/apiVersion"), Some(namespace), &format!("httproutes/{name}"), "");
     match kubectl.get(&[path])?.pop() {
         Some(answer) if answer.status == 200 => Ok(serde_json::from_str(&answer.body)?),
         Some(answer) => bail!("{}", read::trouble(&answer)),

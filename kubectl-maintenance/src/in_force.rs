@@ -36,6 +36,9 @@ pub fn tell(
     let name = plan.name();
     let result = match &switched.problem {
         Some(problem) => return session.output.message(&format!("{name}: {problem}")),
+        None if !switched.waited && plan.changes.is_empty() => {
+            format!("{name}: was in mode {mode} already; whether that is in force was not waited for")
+        }
         None if !switched.waited => format!("{name}: changed to {mode}; whether it is in force was not waited for"),
         None if plan.is_page() && mode == Mode::Normal => format!("{name}: what its page said is put back"),
         None if plan.is_page() => format!("{name}: the page pods have read what the page says after {seconds:.1} s"),

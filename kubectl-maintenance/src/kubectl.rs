@@ -72,12 +72,11 @@ pub struct Processes {
 // === impl Ran ===
 
 impl Ran {
-    /// What it said, in one line.
+    /// What it said, in one line. Never its result: that is an object, and a Route holds the key of its certificate.
     #[must_use]
     pub fn message(&self) -> String {
-        let said = if self.stderr.trim().is_empty() { &self.stdout } else { &self.stderr };
-        let lines = said.lines().map(str::trim).filter(|line| !line.is_empty());
-        lines.collect::<Vec<_>>().join("; ")
+        let lines: Vec<&str> = self.stderr.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        if lines.is_empty() { "kubectl has ended without a word".to_owned() } else { lines.join("; ") }
     }
 }
 
@@ -249,6 +248,13 @@ mod tests {
             kubectl.as_typed(&["patch", "configmap/app-config", "-p", r#"[{"value":"it's"}]"#]),
             r#"kubectl patch configmap/app-config -p '[{"value":"it'\''s"}]' --context=there --token=… --password=…"#
         );
+    }
+
+    #[test]
+    fn what_went_wrong_is_told_without_the_object() {
+        let ran = |stderr: &str| Ran { ok: false, stdout: r#"{"key": "secret"#.into(), stderr: stderr.into() };
+        assert_eq!(ran("").message(), "kubectl has ended without a word");
+        assert_eq!(ran("Warning: old\n\nError: no\n").message(), "Warning: old; Error: no");
     }
 
     #[cfg(unix)]

@@ -21,6 +21,11 @@ pub fn of<'c>(entry: &Value, chosen: &'c Chosen, named: Option<&str>) -> Result<
     let Some(switched) = entry::page_of(entry) else { return choose(&chosen.there, named, &chosen.namespace) };
     let name = name_of(entry).map(|name| name.to_string()).unwrap_or_default();
     let now = &switched.release;
+    let is_there = chosen.there.iter().any(|release| &release.name == now);
+    // Somebody has led it away meanwhile, so that it may be led to any.
+    if !entry::services(entry).contains(&switched.service) && (named.is_some() || !is_there) {
+        return choose(&chosen.there, named, &chosen.namespace);
+    }
     if let Some(named) = named.filter(|named| named != now) {
         bail!(
             "{name} leads to the page of release {now} already: run kubectl maintenance off {name} before it leads to that of {named}. Nothing has changed"

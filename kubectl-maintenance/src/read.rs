@@ -1,5 +1,7 @@
 //! What is read of the cluster: lists by their paths, through the proxy.
 
+use std::slice;
+
 use anyhow::{Result, bail};
 use serde_json::Value;
 
@@ -31,8 +33,17 @@ pub fn path(api: &str, namespace: Option<&str>, kinds: &str, selector: &str) -> 
 /// # Errors
 /// Where the API server cannot be asked, or answers something else.
 pub fn lists(kubectl: &dyn Kubectl, paths: &[String]) -> Result<Vec<Listed>> {
-    let answers = kubectl.get(paths)?;
+    let mut answers = kubectl.get(paths)?;
+    for (answer, path) in answers.iter_mut().zip(paths).filter(|(answer, path)| answer.status == 404 && is_core(path)) {
+        // It cannot be absent, and has been all the same while the API server was busy.
+        *answer = kubectl.get(slice::from_ref(path))?.pop().unwrap_or_default();
+    }
     answers.iter().zip(paths).map(|(answer, path)| listed(answer, path)).collect()
+}
+
+/// Whether a path is one of the core API, which every API server serves.
+fn is_core(path: &str) -> bool {
+    path.starts_with("/api/v1/")
 }
 
 /// The items at a path, which must be there.
@@ -74,6 +85,7 @@ fn listed(answer: &Answer, path: &str) -> Result<Listed> {
                 _ => bail!("the API server answers {path} with something that is no list"),
             }
         }
+        404 if is_core(path) => bail!("the API server answers {path} with {}", trouble(answer)),
         404 => Ok(Listed::NotServed),
         403 => Ok(Listed::Forbidden(trouble(answer))),
         // Only the API server answers with a Status; anything else is of what stands before it, such as kubectl proxy.
@@ -92,7 +104,10 @@ fn encoded(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
+
     use super::*;
+    use crate::kubectl::Ran;
 
     #[test]
     fn paths_name_the_api_the_namespace_and_the_labels() {
@@ -101,6 +116,41 @@ mod tests {
             "/api/v1/namespaces/shop/pods?labelSelector=a/b%3Dc%2Cd%21%3De"
         );
         assert_eq!(path("discovery.k8s.io/v1", None, "endpointslices", ""), "/apis/discovery.k8s.io/v1/endpointslices");
+    }
+
+    /// An API server that answers one question after the other.
+    struct Answers(RefCell<Vec<Answer>>);
+
+    impl Kubectl for Answers {
+        fn read(&self, _: &[&str]) -> Result<Ran> {
+            bail!("only paths are asked")
+        }
+
+        fn change(&self, _: &[&str], _: &str) -> Result<Ran> {
+            bail!("nothing is changed")
+        }
+
+        fn get(&self, paths: &[String]) -> Result<Vec<Answer>> {
+            Ok(self.0.borrow_mut().drain(..paths.len()).collect())
+        }
+
+        fn as_typed(&self, _: &[&str]) -> String {
+            String::new()
+        }
+    }
+
+    #[test]
+    fn a_list_of_the_core_api_is_asked_for_once_more_and_never_absent() {
+        let answer = |status, body: &str| Answer { status, body: body.to_owned() };
+        let paths = ["/api/v1/pods".to_owned(), "/apis/route.openshift.io/v1/routes".to_owned()];
+        let there = answer(200, r#"{"kind": "PodList", "apiVersion": "v1", "items": [{}]}"#);
+        let absent = || answer(404, "404 page not found\n");
+        let answers = Answers(RefCell::new(vec![absent(), absent(), there]));
+        let lists = lists(&answers, &paths).unwrap();
+        assert!(matches!(&lists[..], [Listed::Items(items), Listed::NotServed] if items.len() == 1), "{lists:?}");
+        let answers = Answers(RefCell::new(vec![absent(), absent()]));
+        let error = super::lists(&answers, &paths[..1]).unwrap_err().to_string();
+        assert_eq!(error, "the API server answers /api/v1/pods with 404 404 page not found");
     }
 
     #[test]

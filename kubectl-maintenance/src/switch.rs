@@ -102,9 +102,7 @@ pub fn carry_out(
 fn check(session: &Session<'_>, switch: &cli::Switch, plans: &[Plan]) -> Result<()> {
     let changes: Vec<&Change> = plans.iter().flat_map(|plan| &plan.changes).collect();
     preflight::patches(session, &changes)?;
-    if switch.wait && !changes.is_empty() {
-        preflight::rights(session, plans)?;
-    }
+    preflight::rights(session, plans, switch.wait)?;
     tell_notes(session, plans);
     Ok(())
 }

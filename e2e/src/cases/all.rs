@@ -42,14 +42,14 @@ pub(crate) async fn run(scene: &Scene) -> Result<()> {
     unchanged(&release, &switched).await.context("changed meanwhile")?;
     scene.figure(format!("--all, where the last is changed meanwhile: {}", last_line(&told)));
 
-    plugin::plugin_for(&release, &[], &["on", "--all", "--yes"]).await?.success()?;
+    all_at_once(&release, Mode::Maintenance).await?;
     release.await_users(Mode::Maintenance, Duration::from_secs(30)).await?;
     for entry in &switched {
         entry.leads_to_the_page(&release, &[]).await?;
     }
     ensure!(release.admin("/").await?.mode() == Some(Mode::Normal), "admins should still be served");
     unchanged(&release, &left).await?;
-    plugin::plugin_for(&release, &[], &["off", "--all", "--yes"]).await?.success()?;
+    all_at_once(&release, Mode::Normal).await?;
     release.await_users(Mode::Normal, Duration::from_secs(30)).await?;
     unchanged(&release, &switched).await?;
     unchanged(&release, &left).await?;
@@ -62,6 +62,11 @@ async fn unchanged(release: &Release<'_>, entries: &[Before]) -> Result<()> {
         entry.is_again(release).await?;
     }
     Ok(())
+}
+
+async fn all_at_once(release: &Release<'_>, mode: Mode) -> Result<()> {
+    let mut command = plugin::at_the_door(release, &[], mode, release.user_host())?;
+    run_program(command.args(["--all", "--yes"]), plugin::LIMIT).await?.success().map(drop)
 }
 
 /// Nobody is there to be asked.

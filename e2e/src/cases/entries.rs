@@ -12,19 +12,28 @@ use crate::scene::Scene;
 struct File {
     name: &'static str,
     targets: &'static [&'static str],
+    flags: &'static [&'static str],
     /// Switched with them, without being named.
     twins: &'static [&'static str],
     /// What looks like a Service and is not switched.
     stay: &'static [&'static str],
-    /// What the plugin must name in its output.
+    /// The annotations that the first target lacks meanwhile.
+    dropped: &'static [&'static str],
+    /// What else the plugin must name in its output.
     named: &'static [&'static str],
 }
 
-const PLAIN: File = File { name: "", targets: &[], twins: &[], stay: &[], named: &[] };
+const PLAIN: File = File { name: "", targets: &[], flags: &[], twins: &[], stay: &[], dropped: &[], named: &[] };
 
 const FILES: [File; 9] = [
     File { name: "several-hosts", targets: &["ingress/several-hosts"], ..PLAIN },
-    File { name: "regular-expressions", targets: &["ingress/regular-expressions"], ..PLAIN },
+    File {
+        name: "regular-expressions",
+        targets: &["ingress/regular-expressions"],
+        flags: &["--drop-annotation", "nginx.ingress.kubernetes.io/configuration-snippet"],
+        dropped: &["nginx.ingress.kubernetes.io/configuration-snippet"],
+        ..PLAIN
+    },
     File { name: "default-backend", targets: &["ingress/everything", "ingress/host-alone"], ..PLAIN },
     File { name: "resource-backend", targets: &["ingress/resource-backend"], ..PLAIN },
     File {
@@ -43,7 +52,13 @@ const FILES: [File; 9] = [
         name: "nginx",
         targets: &["ingress/nginx"],
         twins: &["ingress/nginx-canary"],
-        named: &["backend-protocol", "auth-url", "auth-signin", "custom-http-errors", "nginx-canary"],
+        dropped: &[
+            "nginx.ingress.kubernetes.io/backend-protocol",
+            "nginx.ingress.kubernetes.io/auth-url",
+            "nginx.ingress.kubernetes.io/auth-signin",
+            "nginx.ingress.kubernetes.io/custom-http-errors",
+        ],
+        named: &["nginx-canary"],
         ..PLAIN
     },
     File {
@@ -77,15 +92,18 @@ async fn there_and_back(release: &Release<'_>, file: &File) -> Result<()> {
     let before = Before::of_all(release, &[file.targets, file.twins].concat()).await?;
 
     // Nobody here reaches their hosts, so there is nothing to wait for.
-    let told = plugin::plugin_for(release, file.targets, &["on", "--wait=false"]).await?;
+    let told = plugin::plugin_for(release, file.targets, &[&["on", "--wait=false"], file.flags].concat()).await?;
     let text = told.text();
     told.success()?;
-    for name in file.named {
+    // What the command line names needs no note.
+    let dropped = file.dropped.iter().filter(|name| !file.flags.contains(name));
+    for name in dropped.chain(file.named) {
         ensure!(text.contains(name), "the plugin should name {name}, but says: {text}");
     }
     for entry in &before {
         entry.leads_to_the_page(release, file.stay).await.with_context(|| text.clone())?;
     }
+    before[0].lacks(release, file.dropped).await?;
     plugin::plugin_for(release, file.targets, &["off", "--wait=false"]).await?.success()?;
     for entry in &before {
         entry.is_again(release).await?;

@@ -54,7 +54,9 @@ async fn by_apply(release: &Release<'_>, kind: &'static str) -> Result<()> {
     apply().await?;
     release.await_host(&host, Mode::Normal, SOON).await?;
     let before = Before::of(release, &target).await?;
-    switched(release, &target, Mode::Maintenance, &host).await?;
+    let told = switched(release, &target, Mode::Maintenance, &host).await?;
+    let says = "the next kubectl apply of it opens it to users at once and without a word";
+    ensure!(told.contains(says), "the plugin should say beforehand \"{says}\", but says: {told}");
     before.leads_to_the_page(release, &[]).await?;
     apply().await?;
     release.await_host(&host, Mode::Normal, SOON).await?;

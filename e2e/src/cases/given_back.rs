@@ -1,10 +1,11 @@
 //! What stands in the way of giving an entry back, and how it is given back all the same: a front door that never gets
 //! there, somebody's change or the whole file anew while it is switched, and without the plugin.
 
+use std::fs;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::entry::Before;
 use crate::http::Mode;
@@ -17,13 +18,6 @@ const SOON: Duration = Duration::from_secs(30);
 /// Where each of the two leads first.
 const BACKENDS: [(&str, &str); 2] =
     [("ingress", "/spec/rules/0/http/paths/0/backend/service/name"), ("httproute", "/spec/rules/0/backendRefs/0/name")];
-
-/// As docs/operations.md has them.
-const BY_HAND: &str = r#"
-meta=$(kubectl get ENTRY -n NAMESPACE -o jsonpath='{.metadata.annotations.maintenance-mode\.github\.io/restore-meta}')
-kubectl patch ENTRY -n NAMESPACE --type json -p "$(kubectl get ENTRY -n NAMESPACE -o jsonpath='{.metadata.annotations.maintenance-mode\.github\.io/restore}')"
-kubectl patch ENTRY -n NAMESPACE --type merge -p "{\"metadata\": $meta}"
-"#;
 
 pub(crate) async fn run(scene: &Scene) -> Result<()> {
     let release = Release::stand_by(scene, "", &["shop", "other"], &[]).await?;
@@ -65,9 +59,30 @@ impl GivenBack<'_> {
         Ok(())
     }
 
+    /// What `on` tells programs, and then `status` people.
+    async fn receipt(&self) -> Result<()> {
+        let mut command = plugin::at_the_door(self.release, &[&self.target], Mode::Maintenance, &self.host)?;
+        let text = run_program(command.args(["-o", "json"]), plugin::LIMIT).await?.success()?;
+        let receipt: Value = serde_json::from_str(&text).context(text.clone())?;
+        let target = &receipt["targets"][0];
+        let (object, door) = (&target["objects"][0], &target["frontDoors"][0]);
+        ensure!(receipt["inForce"] == true && target["target"] == self.target, "it should be in force: {text}");
+        ensure!(
+            object["object"] == self.target && object["state"] == "changed",
+            "the object should be changed: {text}"
+        );
+        // Each in RFC 3339, in the same zone and as long.
+        let times = [&receipt["began"], &door["firstNew"], &receipt["ended"]].map(|time| time.as_str().unwrap_or(""));
+        ensure!(!times[0].is_empty() && times.is_sorted(), "the first new answer should be between its times: {text}");
+
+        let told = self.plugin(&["status"]).await?.success()?;
+        ensure!(told.contains(&self.target) && told.contains("maintenance"), "status should tell of it: {told}");
+        Ok(())
+    }
+
     /// By somebody who led it elsewhere while it was switched.
     async fn changed_meanwhile(&self) -> Result<()> {
-        self.switched(Mode::Maintenance).await?;
+        self.receipt().await.context("the receipt")?;
         self.lead_to("other").await?;
         let told = self.plugin(&["off"]).await?.status(1)?;
         ensure!(
@@ -76,7 +91,7 @@ impl GivenBack<'_> {
         );
         let found = self.release.get(&[&self.target]).await?.pointer(self.backend).cloned();
         ensure!(found == Some("other".into()), "the other's change should stay, but it leads to {found:?}");
-        self.plugin(&["off", "--force"]).await?.success()?;
+        self.plugin(&["off", "--force", "--wait=false"]).await?.success()?;
         self.before.has_its_fields_again(self.release).await?;
         self.release.await_host(&self.host, Mode::Normal, SOON).await?;
         // By which whoever patched it owns nothing any more.
@@ -86,12 +101,18 @@ impl GivenBack<'_> {
         Ok(())
     }
 
-    /// By the two commands that docs/operations.md gives.
+    /// By the commands that docs/operations.md gives for `ingress/shop` in the namespace `shop`.
     async fn without_the_plugin(&self) -> Result<()> {
         self.switched(Mode::Maintenance).await?;
-        let commands = BY_HAND.replace("ENTRY", &self.target).replace("NAMESPACE", &self.release.namespace);
-        let mut shell = self.release.scene.cluster.program("bash", None)?;
-        run_program(shell.args(["-euc", &commands]), Duration::from_secs(60)).await?.success()?;
+        let cluster = &self.release.scene.cluster;
+        let page = fs::read_to_string(cluster.repository.join("docs/operations.md")).context("docs/operations.md")?;
+        let commands = page.split("```").find(|block| block.starts_with("sh\nmeta="));
+        let commands = commands.context("docs/operations.md has no commands that give an entry back")?;
+        let namespace = format!("-n {} ", self.release.namespace);
+        let commands = commands.replace("ingress/shop", &self.target).replace("-n shop ", &namespace);
+        let commands = commands.trim_start_matches("sh\n");
+        let mut shell = cluster.program("bash", None)?;
+        run_program(shell.args(["-euc", commands]), Duration::from_secs(60)).await?.success()?;
         self.before.is_again(self.release).await?;
         self.release.await_host(&self.host, Mode::Normal, SOON).await?;
         self.release.scene.figure(format!("{}: given back by kubectl alone", self.target));

@@ -159,8 +159,14 @@ async fn switch(release: &Release<'_>, mode: Mode, what: What, by: By) -> Result
         (By::Script, _) => script(release, mode)?,
     };
     let started = Instant::now();
-    run(&mut command, Duration::from_secs(320)).await?.success()?;
+    let ran = run(&mut command, Duration::from_secs(320)).await?;
     let returned = Instant::now();
+    let text = ran.text();
+    ran.success()?;
+    if let What::Entry(_, warmth) = what {
+        let warned = text.contains("no other entry names");
+        ensure!(warned == (warmth == Warmth::Cold), "the plugin should warn of a cold proxy, and only of one: {text}");
+    }
     release.await_users(mode, Duration::from_secs(30)).await?;
     sleep(Duration::from_secs_f64(by.latest() + 1.5)).await;
     Ok((started, returned))

@@ -181,8 +181,12 @@ fn takes_from(route: &Value, other: &Value, path: &str) -> bool {
         let rules = list(route, "/spec/rules").flat_map(Serving::of);
         rules.filter(|one| one.serves_below(path)).map(|one| one.length()).max()
     };
-    let parents = |route: &Value| -> BTreeSet<String> {
-        list(route, "/spec/parentRefs").map(|parent| text(parent, "/name").to_owned()).collect()
+    let parent = |route: &Value, parent: &Value| {
+        let elsewhere = parent.pointer("/namespace").and_then(Value::as_str);
+        (elsewhere.unwrap_or(namespace(route)).to_owned(), text(parent, "/name").to_owned())
+    };
+    let parents = |route: &Value| -> BTreeSet<(String, String)> {
+        list(route, "/spec/parentRefs").map(|named| parent(route, named)).collect()
     };
     !hosts(route).is_disjoint(&hosts(other))
         && !parents(route).is_disjoint(&parents(other))
@@ -254,12 +258,19 @@ fn check_size(name: &str, rules: &[Value], before: usize) -> Result<(), String> 
     Ok(())
 }
 
-/// The same rule for other matches. Its name stays with the first.
+/// The same rule for other matches. Its name stays with the first, and so does a backend that gets no requests: without
+/// endpoints one has stopped whole gateways.
 fn with_matches(rule: &Value, matches: Vec<Value>) -> Value {
     let mut rule = rule.clone();
     rule["matches"] = matches.into();
     if let Some(fields) = rule.as_object_mut() {
         fields.remove("name");
+    }
+    let idle = |backend: &Value| backend["weight"] == 0;
+    if let Some(backends) = rule.get_mut("backendRefs").and_then(Value::as_array_mut)
+        && !backends.iter().all(idle)
+    {
+        backends.retain(|backend| !idle(backend));
     }
     rule
 }
@@ -281,7 +292,8 @@ fn path_of(one: &Value) -> &str {
     }
 }
 
-fn has_backends(rule: &Value) -> bool {
+/// Whether a rule has any; one that redirects has none.
+pub(super) fn has_backends(rule: &Value) -> bool {
     list(rule, "/backendRefs").next().is_some()
 }
 

@@ -14,6 +14,9 @@ use crate::object::{self, PREFIX, label, list, map, namespace, pointer, text};
 /// The prefix of ingress-nginx.
 const NGINX: &str = "nginx.ingress.kubernetes.io/";
 
+/// What OpenShift makes of an Ingress: a Route of this termination.
+const TERMINATION: &str = "route.openshift.io/termination";
+
 /// Leads it to the page.
 pub(super) fn switch(change: &mut Change, others: &[Value], page: &Page, wish: &Wish) -> Result<Vec<String>, String> {
     let name = change.object.to_string();
@@ -33,7 +36,7 @@ pub(super) fn switch(change: &mut Change, others: &[Value], page: &Page, wish: &
         for keep in wish.topmost_paths() {
             let Some(path) = kept_path(paths, keep) else { continue };
             // Another rule of the same host may serve it, too.
-            let mut all = others.iter().chain([&ingress]);
+            let mut all = others.iter().filter(|other| may_share_a_controller(other, &ingress)).chain([&ingress]);
             match all.find(|other| serves_more_of(other, &host, keep, paths)) {
                 Some(other) if object::name(other) == object::name(&ingress) => {}
                 Some(other) => {
@@ -68,7 +71,11 @@ pub(super) fn switch(change: &mut Change, others: &[Value], page: &Page, wish: &
     }
     let dropped = |key: &String| taken.contains(key) || wish.drop_annotations.contains(key);
     let mut annotations = map(&ingress, "/metadata/annotations");
-    annotations.retain(|key, value| key.ends_with("/backend-protocol") && value != "HTTP" && !dropped(key));
+    let speaks_otherwise = |key: &str, value: &str| match value {
+        "reencrypt" => key == TERMINATION,
+        _ => key.ends_with("/backend-protocol") && value != "HTTP",
+    };
+    annotations.retain(|key, value| speaks_otherwise(key, value) && !dropped(key));
     for key in annotations.keys() {
         notes.push(format!(
             "keeps its annotation {key}, and page pods speak plain HTTP: --drop-annotation takes it away"
@@ -91,7 +98,11 @@ fn refuse(name: &str, ingress: &Value, taken: &[String], wish: &Wish) -> Result<
         ));
     }
     let annotations = map(ingress, "/metadata/annotations");
-    let passthrough = |(key, value): &(&String, &String)| key.ends_with("/ssl-passthrough") && *value == "true";
+    let passthrough = |(key, value): &(&String, &String)| match value.as_str() {
+        "true" => key.ends_with("/ssl-passthrough"),
+        "passthrough" => *key == TERMINATION,
+        _ => false,
+    };
     if let Some((key, _)) = annotations.iter().find(passthrough).filter(|(key, _)| !wish.drop_annotations.contains(key))
     {
         return Err(format!(
@@ -137,12 +148,12 @@ fn kept_path(paths: &[Value], keep: &str) -> Option<Value> {
 /// The annotations that would keep users from the page: a protocol that page pods do not speak, a login, error pages of the
 /// platform.
 fn taken_away(ingress: &Value) -> Vec<String> {
-    let keys = map(ingress, "/metadata/annotations").into_keys();
-    let taken = |key: &String| {
-        let name = key.strip_prefix(NGINX).unwrap_or_default();
-        ["backend-protocol", "custom-http-errors"].contains(&name) || name.starts_with("auth-")
+    let taken = |key: &str, value: &str| match key.strip_prefix(NGINX).unwrap_or_default() {
+        "backend-protocol" => value != "HTTP",
+        name => name == "custom-http-errors" || name.starts_with("auth-"),
     };
-    keys.filter(taken).collect()
+    let annotations = map(ingress, "/metadata/annotations").into_iter();
+    annotations.filter(|(key, value)| taken(key, value)).map(|(key, _)| key).collect()
 }
 
 /// Whether an Ingress serves a path, or something below it, by a path of its own.
@@ -159,12 +170,32 @@ fn serves_more_of(other: &Value, host: &str, keep: &str, paths: &[Value]) -> boo
     longest(&mut rules.flat_map(|rule| list(rule, "/http/paths"))) > longest(&mut paths.iter())
 }
 
+/// Whether one controller may serve both: a class that is not named is the cluster's own default.
+fn may_share_a_controller(one: &Value, other: &Value) -> bool {
+    let class = |ingress| match text(ingress, "/spec/ingressClassName") {
+        "" => annotated(ingress, "kubernetes.io/ingress.class"),
+        class => class,
+    };
+    let (one, other) = (class(one), class(other));
+    one == other || one.is_empty() || other.is_empty()
+}
+
 /// The Services that it leads to.
 pub(super) fn services(ingress: &Value) -> BTreeSet<String> {
-    let backends = all_paths(ingress).map(|path| &path["backend"]);
-    let backends = backends.chain(iter::once(&ingress["spec"]["defaultBackend"])).filter(|backend| !is_action(backend));
-    let names = backends.map(|backend| text(backend, "/service/name"));
+    let names = backends(ingress).map(|backend| text(backend, "/service/name"));
     names.filter(|name| !name.is_empty()).map(str::to_owned).collect()
+}
+
+/// Whether it has a backend that can be switched, a resource too.
+pub(super) fn has_backends(ingress: &Value) -> bool {
+    backends(ingress).next().is_some()
+}
+
+/// Its backends, but the actions of a load balancer.
+fn backends(ingress: &Value) -> impl Iterator<Item = &Value> {
+    let of_paths = all_paths(ingress).map(|path| &path["backend"]);
+    let all = of_paths.chain(iter::once(&ingress["spec"]["defaultBackend"]));
+    all.filter(|backend| backend.is_object() && !is_action(backend))
 }
 
 /// The canaries of an Ingress: those of the same host and path, which take a part of its requests. Left out are those

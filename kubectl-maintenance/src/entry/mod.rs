@@ -17,7 +17,7 @@ use std::fmt;
 use serde_json::{Map, Value, json};
 
 use crate::change::{Change, differences, put};
-use crate::object::{Name, PREFIX, annotation, annotation_at, label, pointer, text};
+use crate::object::{Name, PREFIX, annotation, annotation_at, label, list, pointer, text};
 use crate::restore::{self, Field};
 use crate::stamp::{Stamp, keep_meta};
 
@@ -145,7 +145,7 @@ pub fn on(entry: &Value, around: &[Value], page: &Page, wish: &Wish, stamp: &Sta
     let switched = page_of(entry);
     let mut notes = Vec::new();
     let before = match &state {
-        State::Changed(differs) if still_leads_to_the_page(entry) => {
+        State::Changed(differs) if still_leads_to_the_page(entry) || !still_written(entry).is_empty() => {
             return Err(format!(
                 "{name} was changed by somebody while it was switched ({}): give it back first, with off --force",
                 differs.join("; ")
@@ -214,10 +214,10 @@ pub fn on(entry: &Value, around: &[Value], page: &Page, wish: &Wish, stamp: &Sta
 pub fn off(entry: &Value, force: bool) -> Result<Back, String> {
     let (_, name) = kind_and_name(entry)?;
     let fields = restore::fields(entry);
-    if fields.is_empty() && annotation(entry, "restore-meta").is_some() {
+    if fields.is_empty() && ["restore", "restore-meta"].iter().any(|name| annotation(entry, name).is_some()) {
         return Err(format!(
-            "{name} was switched, and has no annotation {PREFIX}restore any more, so it is not known what was there before: \
-             apply it again from where it is written"
+            "{name} was switched, and its annotation {PREFIX}restore is gone or cannot be read, so it is not known what was \
+             there before: apply it again from where it is written"
         ));
     }
     let mut change = Change::of(name, entry);
@@ -226,19 +226,21 @@ pub fn off(entry: &Value, force: bool) -> Result<Back, String> {
         let is_written = field.is_written(entry);
         if !is_written && !field.is_original(entry) {
             differs.extend(differences(&field.path, entry.pointer(&field.path), field.written.as_ref()));
-            let parent = field.path.rsplit_once('/').map(|(parent, _)| parent);
-            if parent.is_some_and(|parent| entry.pointer(parent).is_none()) {
-                notes.push(format!("{} has nothing that it could be put back into", path_in_words(&field.path)));
-                continue;
-            }
         }
-        if is_written || force {
+        let parent = field.path.rsplit_once('/').map(|(parent, _)| parent);
+        if field.original.is_some() && parent.is_some_and(|parent| entry.pointer(parent).is_none()) {
+            notes.push(format!("{} has nothing that it could be put back into", path_in_words(&field.path)));
+        } else if is_written || force {
             change.set(field.path, field.original);
         }
     }
     if !differs.is_empty() && !still_leads_to_the_page(entry) {
+        let still = match still_written(entry).as_slice() {
+            [] => String::new(),
+            still => format!(", and put back what is still as it was switched ({})", still.join(", ")),
+        };
         notes.push(format!(
-            "somebody has led it away from the page: to keep what it is now, take our annotations away: \
+            "somebody has led it away from the page: to keep what it is now, take our annotations away{still}: \
              kubectl annotate {} --namespace {} {}",
             change.object,
             change.object.namespace,
@@ -314,6 +316,17 @@ pub fn services(entry: &Value) -> BTreeSet<String> {
     }
 }
 
+/// Whether it leads anywhere: to Services, those of other namespaces too, or to anything else that `on` would replace.
+#[must_use]
+pub fn has_backends(entry: &Value) -> bool {
+    match EntryKind::of(entry) {
+        Some(EntryKind::Ingress) => ingress::has_backends(entry),
+        Some(EntryKind::Route) => true,
+        Some(EntryKind::HttpRoute) => list(entry, "/spec/rules").any(http_route::has_backends),
+        None => false,
+    }
+}
+
 /// Takes the annotations away that people have named.
 fn drop_annotations(change: &mut Change, wish: &Wish) -> Vec<String> {
     let mut notes = Vec::new();
@@ -337,6 +350,12 @@ fn kind_and_name(entry: &Value) -> Result<(EntryKind, Name), String> {
 /// Whether something of an entry that was switched still leads to the page.
 fn still_leads_to_the_page(entry: &Value) -> bool {
     page_of(entry).is_none_or(|page| services(entry).contains(&page.service))
+}
+
+/// The fields of an entry that are still as its switch has written them.
+fn still_written(entry: &Value) -> Vec<String> {
+    let fields = restore::fields(entry).into_iter().filter(|field| field.is_written(entry));
+    fields.map(|field| path_in_words(&field.path)).collect()
 }
 
 /// A field as people write it: `spec.tls.termination`.

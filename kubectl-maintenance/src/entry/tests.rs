@@ -202,6 +202,25 @@ fn what_somebody_led_elsewhere_is_kept_by_a_command_and_switched_anew_by_on() {
 }
 
 #[test]
+fn what_somebody_led_elsewhere_keeps_its_way_back_while_another_field_is_as_it_was_switched() {
+    for (file, backend, field) in [
+        ("ingress-login", "/spec/rules/0/http/paths/0/backend/service/name", "nginx.ingress.kubernetes.io/auth-url"),
+        ("route-reencrypt", "/spec/to/name", "spec.tls.termination"),
+    ] {
+        let original = entry(file);
+        let mut now = switched(&original, &Wish::default());
+        *now.pointer_mut(backend).unwrap() = "another".into();
+        // Switched as it is now, it would come back without its login, or without TLS to its pods.
+        let why = on(&now, &[], &page(), &Wish::default(), &stamp(None)).unwrap_err();
+        assert!(why.contains("off --force"), "{why}");
+        let back = off(&now, true).unwrap();
+        let note = &back.notes[0];
+        assert!(note.contains("put back what is still as it was switched (") && note.contains(field), "{note}");
+        assert_eq!(back.change.after(), original);
+    }
+}
+
+#[test]
 fn an_entry_that_has_lost_its_way_back_is_refused_both_ways() {
     let mut now = switched(&entry("ingress-main"), &Wish::default());
     put(&mut now, &annotation_at("restore"), None);
@@ -211,6 +230,10 @@ fn an_entry_that_has_lost_its_way_back_is_refused_both_ways() {
             .unwrap_err()
             .contains("leads to service/page-page already")
     );
+    // Without the other annotation, too, one that says nothing is no reason to forget that there was one.
+    put(&mut now, &annotation_at("restore-meta"), None);
+    put(&mut now, &annotation_at("restore"), Some("[".into()));
+    assert!(off(&now, true).unwrap_err().contains("not known what was there before"));
 }
 
 #[test]
@@ -318,6 +341,28 @@ fn annotations_that_keep_users_from_the_page_are_taken_away_and_said() {
     for key in ["auth-url", "auth-realm", "auth-tls-secret", "backend-protocol", "custom-http-errors"] {
         assert!(note.contains(&format!("nginx.ingress.kubernetes.io/{key}")), "{note}");
     }
+}
+
+#[test]
+fn an_ingress_of_which_openshift_makes_a_route_with_tls_to_the_pods_is_told() {
+    let key = "route.openshift.io/termination";
+    let mut ingress = entry("ingress-main");
+    ingress["metadata"]["annotations"][key] = "reencrypt".into();
+    assert!(moved(&ingress, &Wish::default()).notes[0].contains(&format!("keeps its annotation {key}")));
+    assert_eq!(moved(&ingress, &drop(&[key])).notes, [""; 0]);
+    ingress["metadata"]["annotations"][key] = "passthrough".into();
+    let why = on(&ingress, &[], &page(), &Wish::default(), &stamp(None)).unwrap_err();
+    assert!(why.contains("is passthrough") && why.contains(key), "{why}");
+    ingress["metadata"]["annotations"][key] = "edge".into();
+    assert_eq!(moved(&ingress, &Wish::default()).notes, [""; 0]);
+}
+
+#[test]
+fn plain_http_is_what_page_pods_speak_and_no_reason_to_refuse_a_path() {
+    let mut plain = entry("ingress-main");
+    plain["metadata"]["annotations"]["nginx.ingress.kubernetes.io/backend-protocol"] = "HTTP".into();
+    let now = switched(&plain, &keep(&["/webhooks"]));
+    assert_eq!(now["metadata"]["annotations"]["nginx.ingress.kubernetes.io/backend-protocol"], "HTTP");
 }
 
 #[test]
@@ -455,7 +500,12 @@ fn no_path_is_taken_from_another_entry_of_the_same_host() {
     let around = [main.change.after(), other.change.after()];
     assert!(on(&around[0], &around).change.is_empty());
     assert!(on(&around[1], &around).change.is_empty());
-    // Of another host it takes nothing.
+    // Of another controller it takes nothing, and of another host.
+    let mut inside = hooks.clone();
+    inside["spec"]["ingressClassName"] = "inside".into();
+    let mut outside = entry("ingress-main");
+    outside["spec"]["ingressClassName"] = "outside".into();
+    assert_eq!(on(&outside, &[inside]).change.after(), switched(&outside, &wish));
     hooks["spec"]["rules"][0]["host"] = "hooks.example.org".into();
     assert_eq!(on(&entry("ingress-main"), &[hooks]).change.after(), switched(&entry("ingress-main"), &wish));
 }
@@ -490,7 +540,10 @@ fn no_path_is_taken_from_another_httproute_of_the_same_host() {
     two["spec"]["hostnames"] = json!(["shop.example.org", "www.example.org"]);
     let why = on(&two, &[hooks.clone()], &page(), &wish, &stamp(None)).unwrap_err();
     assert!(why.contains("has hosts of which httproute/hooks serves /webhooks/pay, and others"), "{why}");
-    // Of another gateway it takes nothing.
+    // Of another gateway it takes nothing, nor of one that only has the same name.
+    let mut elsewhere = hooks.clone();
+    elsewhere["spec"]["parentRefs"][0]["namespace"] = "elsewhere".into();
+    assert!(on(&two, &[elsewhere], &page(), &wish, &stamp(None)).is_ok());
     hooks["spec"]["parentRefs"][0]["name"] = "other".into();
     assert!(on(&two, &[hooks], &page(), &wish, &stamp(None)).is_ok());
 }
@@ -555,16 +608,26 @@ fn a_route_has_one_path() {
 
 #[test]
 fn tls_that_somebody_took_from_a_route_is_not_made_up() {
-    let mut now = switched(&entry("route-serving"), &Wish::default());
-    now["spec"].as_object_mut().unwrap().remove("tls");
-    let back = off(&now, true).unwrap();
-    assert_eq!(back.differs, [r#"spec.tls.termination is unset, and was "edge""#]);
-    assert_eq!(back.notes, ["spec.tls.termination has nothing that it could be put back into"]);
-    assert_eq!(back.change.after()["spec"].get("tls"), None);
-    assert_eq!(patched(&now, &back.change.patch()), Ok(back.change.after()));
+    for (file, fields) in
+        [("route-serving", &["termination"][..]), ("route-reencrypt", &["termination", "destinationCACertificate"])]
+    {
+        let mut now = switched(&entry(file), &Wish::default());
+        now["spec"].as_object_mut().unwrap().remove("tls");
+        let back = off(&now, true).unwrap();
+        assert_eq!(back.differs, [r#"spec.tls.termination is unset, and was "edge""#]);
+        let notes = fields.iter().map(|field| format!("spec.tls.{field} has nothing that it could be put back into"));
+        assert_eq!(back.notes, notes.collect::<Vec<_>>());
+        assert_eq!(back.change.after()["spec"].get("tls"), None);
+        assert_eq!(patched(&now, &back.change.patch()), Ok(back.change.after()));
+    }
 }
 
 // === HTTPRoute ===
+
+/// The backends that get requests.
+fn busy(backends: &Value) -> Value {
+    list(backends, "").filter(|backend| backend["weight"] != 0).cloned().collect()
+}
 
 fn page_refs() -> Value {
     json!([{"group": "", "kind": "Service", "name": "page-page", "port": 80, "weight": 1}])
@@ -626,7 +689,11 @@ fn testers_get_every_rule_as_it_was_before_the_others() {
             }
             let mut was = was.clone();
             was.as_object_mut().unwrap().remove("name");
+            if let Some(backends) = was.get_mut("backendRefs") {
+                *backends = busy(backends);
+            }
             assert_eq!(without, was);
+            assert!(!rule.to_string().contains(r#""weight":0"#), "{rule}");
         }
         assert_eq!(
             rules[before.len()..],
@@ -803,7 +870,7 @@ fn answer(served: Option<(&Value, usize)>, request: &Request) -> (Value, String)
     let instead = list(rule, "/filters").find_map(|filter| filter.pointer(at)?.as_str());
     let path = instead.map(|instead| format!("{}{}", instead.trim_end_matches('/'), &request.path[length..]));
     let kinds: Vec<&Value> = list(rule, "/filters").map(|filter| &filter["type"]).collect();
-    (json!([rule["backendRefs"], rule["timeouts"], kinds]), path.unwrap_or_default())
+    (json!([busy(&rule["backendRefs"]), rule["timeouts"], kinds]), path.unwrap_or_default())
 }
 
 #[test]

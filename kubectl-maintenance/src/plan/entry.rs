@@ -10,7 +10,7 @@ use crate::choose::Chosen;
 use crate::doors::ask::Expect;
 use crate::doors::find::{Door, find};
 use crate::entries::{Entries, is_switched, is_the_charts};
-use crate::entry::{self, Page, State, Wish};
+use crate::entry::{self, EntryKind, Page, State, Wish};
 use crate::object::{Name, annotation, label, map, name};
 use crate::release::INSTANCE;
 use crate::session::Session;
@@ -51,18 +51,15 @@ pub fn off(session: &Session<'_>, force: bool, chosen: &Chosen) -> Result<Vec<Pl
     chosen.entries.iter().map(|(name, entry)| give_back(session, force, chosen, name, entry)).collect()
 }
 
-/// Refuses an entry whose users another target switches.
+/// Refuses an entry all of whose users another target switches.
 fn refuse_what_needs_none(name: &Name, entry: &Value, chosen: &Chosen) -> Result<()> {
-    if is_the_charts(entry) {
-        let release = label(entry, INSTANCE);
-        bail!(
-            "{name} is a part of release {release}, which is switched as a whole: kubectl maintenance on {release}. Nothing has changed"
-        );
-    }
     let services = entry::services(&entry::original(entry));
+    let fronts = chosen.there.iter().flat_map(|release| release.fronts.iter().map(|front| front.name().name));
+    let behind_fronts = services.is_subset(&fronts.collect());
     for release in &chosen.there {
         let release_name = &release.name;
-        if let Some(front) = release.fronts.iter().find(|front| services.contains(&front.name().name)) {
+        let front = release.fronts.iter().find(|front| services.contains(&front.name().name));
+        if let Some(front) = front.filter(|_| behind_fronts) {
             bail!(
                 "{name} leads to {}, a front Service of release {release_name}, which switches it: kubectl maintenance on {release_name}. Nothing has changed",
                 front.name()
@@ -76,6 +73,12 @@ fn refuse_what_needs_none(name: &Name, entry: &Value, chosen: &Chosen) -> Result
                 page.service
             );
         }
+    }
+    if is_the_charts(entry) {
+        let release = label(entry, INSTANCE);
+        bail!(
+            "{name} is a part of release {release}, which is switched as a whole: kubectl maintenance on {release}. Nothing has changed"
+        );
     }
     Ok(())
 }
@@ -97,9 +100,10 @@ fn lead_to_page(
         plan.notes.insert(0, already(entry, page));
     }
     plan.notes.extend(moved.notes);
+    plan.notes.extend(foretell::maker(entry));
     let upgrade = plan.changes.first().and_then(foretell::next_upgrade_of_an_entry);
     plan.notes.extend(upgrade);
-    if !plan.changes.is_empty() {
+    if !plan.changes.is_empty() && may_be_cold(name) {
         plan.notes.extend(cold::page(&page.service, &chosen.around));
     }
     plan.others = others(session, chosen, entry)?;
@@ -130,8 +134,15 @@ fn give_back(session: &Session<'_>, force: bool, chosen: &Chosen, name: &Name, e
         Plan::new(Subject::Entry(name.clone()), vec![back.change], Expect::Application, &chosen.around, doors);
     plan.notes.extend(back.notes);
     check_application(session, force, chosen, &services, &mut plan)?;
-    plan.notes.extend(cold::application(services.iter(), &chosen.around));
+    if may_be_cold(name) {
+        plan.notes.extend(cold::application(services.iter(), &chosen.around));
+    }
     Ok(plan)
+}
+
+/// Whether the proxy behind an entry may be one that forgets Services; OpenShift's router, `HAProxy`, does not.
+fn may_be_cold(entry: &Name) -> bool {
+    entry.kind != EntryKind::Route.kind()
 }
 
 /// Before users are let in again: whether there is something to let them in to, behind one of the entry's Services at least.
@@ -176,11 +187,12 @@ fn ready(session: &Session<'_>, chosen: &Chosen, services: &BTreeSet<String>) ->
 /// The entries that still lead to the application of an entry that is switched.
 fn others(session: &Session<'_>, chosen: &Chosen, entry: &Value) -> Result<Vec<String>> {
     let services = entry::services(&entry::original(entry));
-    let ours = chosen.around.services.iter().filter(|service| services.contains(name(service)));
+    let fronts = chosen.fronts_to_the_page();
+    let of_the_application = |service: &&Value| services.contains(name(service)) && !fronts.contains(name(service));
+    let ours = chosen.around.services.iter().filter(of_the_application);
     let selectors: Vec<BTreeMap<String, String>> =
         ours.map(|service| map(service, "/spec/selector")).filter(|selector| !selector.is_empty()).collect();
-    let fronts = chosen.fronts_to_the_page();
-    let others = chosen.around.leading_to(session.kubectl, &chosen.namespace, &selectors, &fronts)?;
+    let others = chosen.around.leading_to(session.kubectl, &chosen.namespace, &services, &selectors, &fronts)?;
     Ok(others.into_iter().filter(|other| !other.excluded).map(|other| other.entry).collect())
 }
 

@@ -1,5 +1,7 @@
 //! Plans for a release, whose own switch is used.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Result, bail};
 
 use super::{Plan, Subject};
@@ -166,7 +168,8 @@ fn beside(session: &Session<'_>, release: &Release, chosen: &Chosen, plan: &mut 
     }
     let selectors: Vec<_> = release.fronts.iter().map(|front| front.normal.clone()).collect();
     let fronts = chosen.fronts_to_the_page();
-    let others = chosen.around.leading_to(session.kubectl, &release.namespace, &selectors, &fronts)?;
+    let others =
+        chosen.around.leading_to(session.kubectl, &release.namespace, &BTreeSet::new(), &selectors, &fronts)?;
     plan.others = others.into_iter().filter(|other| !other.excluded).map(|other| other.entry).collect();
     plan.notes.push("callers inside the cluster, jobs and workers are not stopped".to_owned());
     Ok(())

@@ -9,7 +9,7 @@ use super::{Found, ask_doors};
 use crate::cli::Status;
 use crate::doors::ask::Expect;
 use crate::doors::find::find;
-use crate::entries::{Entries, is_excluded};
+use crate::entries::{Entries, is_excluded, is_switched};
 use crate::entry::{self, State, Switched};
 use crate::object::{self, Name, annotation};
 use crate::owners::owner;
@@ -77,8 +77,9 @@ pub(super) fn look(
 fn mode(entry: &Value, page: Option<&Switched>) -> Option<Mode> {
     let led = page.is_some_and(|page| entry::services(entry).contains(&page.service));
     match entry::state(entry) {
-        // Where the way back is gone, it may lead to the page for good.
-        State::Normal => (!led).then_some(Mode::Normal),
+        // It has lost its way back, and not its page.
+        State::Normal if led => Some(Mode::Maintenance),
+        State::Normal => Some(Mode::Normal),
         State::Switched => Some(Mode::Maintenance),
         _ if !led => Some(Mode::Normal),
         State::Reapplied | State::Changed(_) => None,
@@ -128,8 +129,8 @@ fn kept(page: &Switched) -> Vec<String> {
 fn changed_meanwhile(name: &Name, entry: &Value, mode: Option<Mode>) -> Option<String> {
     let off = format!("kubectl maintenance off {name}");
     match entry::state(entry) {
-        State::Normal if annotation(entry, "restore-meta").is_some() => Some(
-            "it was switched, and its annotation maintenance-mode.github.io/restore is gone: apply it again from where it is written, and take the annotation restore-meta away"
+        State::Normal if is_switched(entry) => Some(
+            "it was switched, and its annotation maintenance-mode.github.io/restore is gone or cannot be read: apply it again from where it is written, and take what is left of our annotations away"
                 .to_owned(),
         ),
         State::Normal | State::Switched => None,

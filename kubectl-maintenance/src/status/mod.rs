@@ -104,9 +104,12 @@ fn targets(session: &Session<'_>, status: &Status, namespace: Option<&str>) -> R
     let selector = status.selector.as_deref();
     let mut releases = crate::release::find(kubectl, namespace, selector)?;
     let named = |entry: Value| Some((name_of(&entry)?, entry));
-    let mut entries: Vec<(Name, Value)> =
-        list(kubectl, namespace, selector.unwrap_or_default())?.into_iter().filter_map(named).collect();
+    let (listed, unseen) = list(kubectl, namespace, selector.unwrap_or_default())?;
+    let mut entries: Vec<(Name, Value)> = listed.into_iter().filter_map(named).collect();
     if status.targets.is_empty() {
+        for (kinds, why) in unseen {
+            session.output.note(&format!("{kinds} may not be listed, so those that are switched are not told: {why}"));
+        }
         entries.retain(|(_, entry)| is_switched(entry));
         return Ok(Targets { releases, entries });
     }
@@ -115,7 +118,10 @@ fn targets(session: &Session<'_>, status: &Status, namespace: Option<&str>) -> R
             Target::Release(name) if !releases.iter().any(|release| &release.name == name) => {
                 anyhow::bail!(crate::release::absent(kubectl, namespace, name, &releases)?);
             }
-            Target::Entry(..) if !entries.iter().any(|(name, _)| target.is(name)) => {
+            Target::Entry(kind, _) if !entries.iter().any(|(name, _)| target.is(name)) => {
+                if let Some((kinds, why)) = unseen.iter().find(|(unseen, _)| unseen.starts_with(kind.kind())) {
+                    anyhow::bail!("{target} cannot be looked at, as {kinds} may not be listed: {why}");
+                }
                 let place = namespace.map_or_else(|| "any namespace".to_owned(), |name| format!("namespace {name}"));
                 let there: Vec<String> = entries.iter().map(|(name, _)| name.to_string()).collect();
                 let there = if there.is_empty() { "none".to_owned() } else { there.join(", ") };

@@ -120,8 +120,8 @@ fn the_list_is_shown_and_asked_for_at_a_terminal() {
 #[test]
 fn without_a_terminal_yes_must_be_said_before() {
     let cluster = namespace();
-    let says = "without a terminal to ask at it needs --yes. Nothing has changed";
-    cluster.run(&["on", "--all"]).ended(64, &[says]);
+    let says = "without a terminal, at which this would be asked for, --all needs --yes. Nothing has changed";
+    cluster.run(&["on", "--all"]).ended(64, &[LIST, says]);
     assert_eq!(cluster.patched(), [""; 0]);
     // A dry run changes nothing, so nobody is asked.
     cluster.run(&["on", "--all", "--dry-run"]).ended(0, &[LIST, "kubectl patch route/old"]);
@@ -248,6 +248,21 @@ fn strict_refuses_while_another_entry_leads_to_the_application() {
     // What is switched by the same command is no other way in.
     cluster.run(&["on", "ingress/cart", "ingress/basket", "--strict"]).ended(0, &[]);
     cluster.run(&["on", "--all", "--yes", "--strict"]).ended(0, &[]);
+}
+
+#[test]
+fn strict_sees_a_service_without_a_selector_and_an_entry_that_somebody_has_put_back() {
+    let cluster = namespace();
+    cluster.service("outside", &Value::Null);
+    cluster.ingress("one", "*.example.org", "outside", &json!({}));
+    cluster.ingress("two", "*.example.org", "outside", &json!({}));
+    let says = "these entries still lead to the application: ingress/two";
+    cluster.run(&["on", "ingress/one", "--strict", "--force"]).ended(1, &[says]);
+    assert_eq!(cluster.patched(), [""; 0]);
+    let spec = cluster.object("ingresses/two")["spec"].clone();
+    cluster.run(&["on", "ingress/two"]).ended(0, &[]);
+    cluster.edit("ingresses/two", "/spec", spec);
+    cluster.run(&["on", "ingress/one", "--strict", "--force"]).ended(1, &[says]);
 }
 
 #[test]

@@ -112,6 +112,27 @@ fn a_missing_right_is_told_before_anything_changes() {
 }
 
 #[test]
+fn a_ca_that_could_not_be_given_back_to_a_route_is_told_before_anything_changes() {
+    let cluster = shop();
+    let tls = json!({"termination": "reencrypt", "destinationCACertificate": "the CA"});
+    cluster.edit("routes/shop", "/spec/tls", tls);
+    cluster.forbid("update routes/custom-host");
+    // Either right suffices.
+    cluster.run(&["on", "route/shop", "--dry-run"]).ended(0, &[]);
+    cluster.forbid("create routes/custom-host");
+    for wait in ["--wait=true", "--wait=false"] {
+        cluster.run(&["on", "route/shop", wait]).ended(
+            1,
+            &["you may neither update nor create routes/custom-host in namespace shop, without which OpenShift does not give the destinationCACertificate of route/shop back", "Nothing has changed"],
+        );
+    }
+    nothing_has_changed(&cluster);
+    // One that has none needs no such right.
+    cluster.edit("routes/shop", "/spec/tls", json!({"termination": "reencrypt"}));
+    cluster.run(&["on", "route/shop"]).ended(0, &[]);
+}
+
+#[test]
 fn a_change_whose_answer_is_lost_counts_as_made() {
     let cluster = shop();
     cluster.forbid("answer patch ingress/shop");
@@ -184,6 +205,31 @@ fn what_somebody_led_elsewhere_can_be_kept_as_it_is() {
 }
 
 #[test]
+fn status_tells_which_entries_it_may_not_see() {
+    let cluster = shop();
+    cluster.run(&["on", "route/shop"]).ended(0, &[]);
+    cluster.forbid("list routes");
+    cluster.run(&["status"]).ended(0, &["routes may not be listed, so those that are switched are not told"]);
+    cluster
+        .run(&["status", "route/shop"])
+        .ended(1, &["route/shop cannot be looked at, as routes may not be listed: 403 routes is forbidden"]);
+}
+
+#[test]
+fn an_entry_that_has_lost_its_way_back_is_wrong_and_still_in_maintenance() {
+    let cluster = shop();
+    cluster.run(&["on", "ingress/shop"]).ended(0, &[]);
+    for lost in ["[", ""] {
+        cluster.annotate("ingresses/shop", "maintenance-mode.github.io/restore", lost);
+        cluster.run(&["status"]).ended(
+            1,
+            &["ingress/shop: maintenance, led to the page of release page", "WRONG: it was switched, and its annotation maintenance-mode.github.io/restore is gone or cannot be read"],
+        );
+        cluster.run(&["off", "ingress/shop", "--force"]).ended(1, &["not known what was there before"]);
+    }
+}
+
+#[test]
 fn a_page_service_that_is_gone_is_wrong() {
     let cluster = shop();
     cluster.run(&["on", "ingress/shop"]).ended(0, &[]);
@@ -214,6 +260,10 @@ fn an_entry_that_is_not_there_is_named_with_those_that_are() {
     cluster
         .run(&["on", "ingress/shpo"])
         .ended(1, &["there is no ingress/shpo in namespace shop; there is: ingress/shop, route/shop"]);
+    cluster.run(&["on", "shop"]).ended(
+        1,
+        &["there is no release shop in namespace shop; there is: page; an entry is named with its kind: ingress/shop, route/shop"],
+    );
     cluster.forbid("list routes");
     cluster
         .run(&["on", "route/shop"])
@@ -221,11 +271,28 @@ fn an_entry_that_is_not_there_is_named_with_those_that_are() {
 }
 
 #[test]
+fn a_route_that_openshift_makes_of_an_ingress_follows_it() {
+    let cluster = shop();
+    cluster.remove("httproutes/shop");
+    let owner = json!([{"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "name": "shop", "controller": true}]);
+    cluster.edit("routes/shop", "/metadata/ownerReferences", owner);
+    cluster
+        .run(&["on", "route/shop"])
+        .ended(1, &["route/shop is made of ingress/shop, and follows it: name that instead"]);
+    nothing_has_changed(&cluster);
+    // It is no other way in, and --all leaves it.
+    let said = cluster.run(&["on", "--all", "--yes", "--strict"]);
+    said.ended(0, &["route/shop: is made of ingress/shop, and follows it", "ingress/shop: maintenance is in force"]);
+    assert_eq!(cluster.patched(), ["ingress/shop"]);
+}
+
+#[test]
 fn one_that_needs_no_switch_of_its_own_is_refused_and_says_what_to_do() {
     let cluster = Cluster::standby();
     cluster.ingress("excluded", HOST, "shop", &json!({EXCLUDE: "true"}));
     let labels = json!({"helm.sh/chart": "maintenance-mode-0.2.0", "app.kubernetes.io/instance": "page"});
-    cluster.ingress("own", HOST, "page-page", &labels);
+    cluster.ingress("own", HOST, "admins", &labels);
+    cluster.ingress("pages", HOST, "page-page", &labels);
     cluster.ingress("front", HOST, "shop-front", &json!({}));
     cluster.ingress("page", HOST, "page-page", &json!({}));
     for (name, says) in [
@@ -236,11 +303,29 @@ fn one_that_needs_no_switch_of_its_own_is_refused_and_says_what_to_do() {
             "leads to service/shop-front, a front Service of release page, which switches it: kubectl maintenance on page",
         ),
         ("page", "leads to service/page-page, the page of release page, in either mode: there is nothing to switch"),
+        ("pages", "leads to service/page-page, the page of release page, in either mode: there is nothing to switch"),
     ] {
         let said = cluster.run(&["on", &format!("ingress/{name}")]);
         said.ended(1, &[&format!("ingress/{name} {says}"), "Nothing has changed"]);
         nothing_has_changed(&cluster);
     }
+}
+
+#[test]
+fn an_entry_that_leads_to_a_front_service_by_one_of_its_paths_is_switched_and_given_back() {
+    let cluster = Cluster::standby();
+    cluster.service("cart", &json!({"app": "cart"}));
+    cluster.pod("cart-1", &json!({"app": "cart"}), None);
+    cluster.ingress("both", HOST, "shop-front", &json!({}));
+    let path = |path, service| json!({"path": path, "pathType": "Prefix", "backend": {"service": {"name": service, "port": {"number": 80}}}});
+    let paths = json!([path("/", "shop-front"), path("/cart", "cart")]);
+    cluster.edit("ingresses/both", "/spec/rules/0/http/paths", paths.clone());
+    cluster.run(&["on", "page"]).ended(0, &[]);
+    // Who comes to the cart is with the application still, and nothing else is.
+    let said = cluster.run(&["on", "ingress/both", "--strict"]);
+    said.ended(0, &["ingress/both: maintenance is in force"]);
+    cluster.run(&["off", "ingress/both", "page"]).ended(0, &[]);
+    assert_eq!(cluster.object("ingresses/both")["spec"]["rules"][0]["http"]["paths"], paths);
 }
 
 #[test]
@@ -251,6 +336,9 @@ fn services_are_refused_and_front_services_by_naming_their_release() {
             .run(&["on", target])
             .ended(64, &["service/shop-front is a front Service of release page: name the release"]);
     }
+    cluster
+        .run(&["on", "service/page-page"])
+        .ended(64, &["service/page-page leads to the page of release page in either mode: there is nothing to switch"]);
     for command in ["on", "off", "status"] {
         cluster.run(&[command, "service/shop"]).ended(
             64,
@@ -289,6 +377,14 @@ fn the_page_is_that_of_the_only_standby_release_or_of_the_one_that_is_named() {
     cluster
         .run(&["on", "ingress/shop", "--reason", "longer"])
         .ended(0, &["it was led to the page of release other already since"]);
+    // One that somebody has put back leads to no page, and may be led to another's.
+    cluster.edit(
+        "ingresses/shop",
+        "/spec/rules/0/http/paths/0/backend",
+        json!({"service": {"name": "shop", "port": {"number": 80}}}),
+    );
+    cluster.run(&["on", "ingress/shop", "--page", "page"]).ended(0, &[]);
+    assert_eq!(backend(&cluster, "shop"), "page-page");
     let cluster = shop();
     cluster.remove("configmaps/page-config");
     cluster.run(&["on", "ingress/shop"]).ended(
@@ -368,6 +464,16 @@ fn argo_cd_and_flux_are_refused_with_what_to_do_instead() {
 }
 
 #[test]
+fn a_controller_that_has_made_an_entry_is_told_of() {
+    let cluster = shop();
+    let owner = json!([{"apiVersion": "flagger.app/v1beta1", "kind": "Canary", "name": "shop", "controller": true}]);
+    cluster.edit("httproutes/shop", "/metadata/ownerReferences", owner);
+    cluster
+        .run(&["on", "httproute/shop"])
+        .ended(0, &["is made by the controller of Canary shop, which may take this change back"]);
+}
+
+#[test]
 fn helm_is_told_of_in_one_line_by_its_version_and_the_kind() {
     for (operation, target, says) in [
         ("Update", "ingress/shop", "(by Helm 3) opens it to users at once and without a word"),
@@ -419,6 +525,8 @@ fn a_second_on_adds_to_the_first() {
 fn off_of_what_is_not_switched_changes_nothing() {
     let cluster = shop();
     cluster.run(&["off", "ingress/shop"]).ended(0, &["it was in mode normal already"]);
+    let says = "ingress/shop: was in mode normal already; whether that is in force was not waited for";
+    cluster.run(&["off", "ingress/shop", "--wait=false"]).ended(0, &[says]);
     nothing_has_changed(&cluster);
 }
 
@@ -553,6 +661,15 @@ fn a_side_that_no_other_entry_names_is_cold() {
     cluster.run(&["off", "ingress/shop"]).not("no other entry names");
 }
 
+#[test]
+fn the_router_of_a_route_is_never_cold() {
+    let cluster = shop();
+    cluster.remove("ingresses/shop");
+    cluster.remove("httproutes/shop");
+    cluster.run(&["on", "route/shop"]).not("no other entry names");
+    cluster.run(&["off", "route/shop"]).not("no other entry names");
+}
+
 // === what the page says ===
 
 #[test]
@@ -627,6 +744,16 @@ fn gateways_must_have_read_an_http_route() {
     );
     // What was so before is not waited for.
     cluster.run(&["on", "httproute/shop"]).ended(0, &["maintenance is in force"]);
+}
+
+#[test]
+fn where_no_gateway_has_taken_an_http_route_none_is_said_to_have_read_it() {
+    let cluster = shop();
+    cluster.state.borrow_mut().gateways_sleep = true;
+    cluster.edit("httproutes/shop", "/status", json!({}));
+    let said = cluster.run(&["on", "httproute/shop"]);
+    said.ended(0, &["no front door was checked"]);
+    said.not("its gateways have read the change");
 }
 
 #[test]
@@ -736,22 +863,6 @@ fn other_entries_to_the_same_application_are_told() {
         "note: ingress/shop, route/shop: these entries still lead to the application: ingress/old, httproute/shop\n";
     said.ended(0, &[note]);
     assert_eq!(said.err.matches("callers inside the cluster").count(), 1, "{}", said.err);
-}
-
-#[test]
-fn where_the_way_back_is_gone_the_mode_is_neither() {
-    let cluster = shop();
-    cluster.run(&["on", "ingress/shop"]).ended(0, &[]);
-    let mut ingress = cluster.object("ingresses/shop");
-    ingress["metadata"]["annotations"].as_object_mut().unwrap().remove("maintenance-mode.github.io/restore");
-    cluster.edit("ingresses/shop", "/metadata/annotations", ingress["metadata"]["annotations"].clone());
-    cluster.run(&["status", "ingress/shop"]).ended(
-        1,
-        &[
-            "ingress/shop: neither",
-            "WRONG: it was switched, and its annotation maintenance-mode.github.io/restore is gone",
-        ],
-    );
 }
 
 #[test]
