@@ -82,8 +82,13 @@ fn failed(
     states: &mut [State],
     why: Option<String>,
 ) -> anyhow::Error {
-    let state =
-        if made.is_empty() { "nothing has changed".to_owned() } else { put_back(session, made, states).join("; ") };
+    if made.is_empty() {
+        return match why {
+            Some(why) => anyhow::anyhow!("{why}. Nothing has changed"),
+            None => Interrupted("nothing has changed".to_owned()).into(),
+        };
+    }
+    let state = put_back(session, made, states).join("; ");
     match why {
         Some(why) => anyhow::anyhow!("{why}. What is in which mode now: {state}"),
         None => Interrupted(state).into(),

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::paths::{covers, length};
-use super::{EXCLUDED, Page, Wish};
+use super::{EXCLUDED, EntryKind, Page, Wish, left_to};
 use crate::change::Change;
 use crate::object::{self, list, namespace, text};
 
@@ -51,7 +51,7 @@ pub(super) fn switch(change: &mut Change, others: &[Value], page: &Page, wish: &
                 kept.extend(rules);
             }
             Some(other) if hosts(&change.before).is_subset(&hosts(other)) => {
-                notes.push(format!("leaves {path} to httproute/{}, which serves it", object::name(other)));
+                notes.push(format!("leaves {path} to {}", left_to(EntryKind::HttpRoute, other, path)));
             }
             Some(other) => {
                 return Err(format!(

@@ -7,7 +7,7 @@ use std::iter;
 use serde_json::{Value, json};
 
 use super::paths::{covers, length};
-use super::{EXCLUDED, EntryKind, Page, Wish};
+use super::{EXCLUDED, EntryKind, Page, Wish, left_to};
 use crate::change::Change;
 use crate::object::{self, PREFIX, label, list, map, namespace, pointer, text};
 
@@ -37,9 +37,11 @@ pub(super) fn switch(change: &mut Change, others: &[Value], page: &Page, wish: &
             let Some(path) = kept_path(paths, keep) else { continue };
             // Another rule of the same host may serve it, too.
             let mut all = others.iter().filter(|other| may_share_a_controller(other, &ingress)).chain([&ingress]);
-            match all.find(|other| serves_more_of(other, &host, keep, paths)).map(object::name) {
-                Some(other) if other == object::name(&ingress) => {}
-                Some(other) => notes.push(format!("leaves {} to ingress/{other}, which serves it", at(keep))),
+            match all.find(|other| serves_more_of(other, &host, keep, paths)) {
+                Some(other) if object::name(other) == object::name(&ingress) => {}
+                Some(other) => {
+                    notes.push(format!("leaves {} to {}", at(keep), left_to(EntryKind::Ingress, other, keep)));
+                }
                 None => {
                     notes.push(format!("has {} meanwhile, to the application", at(keep)));
                     kept.push(path);

@@ -16,8 +16,8 @@ use std::fmt;
 
 use serde_json::{Map, Value, json};
 
-use crate::change::{Change, differences};
-use crate::object::{Name, PREFIX, annotation, label, list, namespace, pointer, text};
+use crate::change::{Change, differences, put};
+use crate::object::{Name, PREFIX, annotation, annotation_at, label, list, namespace, pointer, text};
 use crate::restore::{self, Field};
 use crate::stamp::{Stamp, keep_meta};
 
@@ -162,7 +162,7 @@ pub fn on(entry: &Value, around: &[Value], page: &Page, wish: &Wish, stamp: &Sta
     // What they serve in mode normal, as they may be switched in the same breath.
     let others =
         around.iter().filter(|other| EntryKind::of(other) == Some(kind) && Name::of(kind.kind(), other) != name);
-    let others: Vec<Value> = others.map(restore::original).collect();
+    let others: Vec<Value> = others.map(as_in_normal_mode).collect();
 
     let mut planned = Change::of(name.clone(), &before);
     notes.extend(match kind {
@@ -175,6 +175,9 @@ pub fn on(entry: &Value, around: &[Value], page: &Page, wish: &Wish, stamp: &Sta
             true => {
                 format!("{name} leads to service/{} already, and it is not known what was there before", page.service)
             }
+            false if !wish.keep_paths.is_empty() && !services(&before).is_empty() => format!(
+                "{name} has nothing beside what --keep-path leaves to the application, so there is nothing to switch: leave it out, or with --all give it the label {PREFIX}exclude: \"true\""
+            ),
             false => format!("{name} has no backend that can be switched"),
         });
     }
@@ -246,6 +249,25 @@ pub fn off(entry: &Value, force: bool) -> Result<Back, String> {
     }
     Stamp::clear(&mut change);
     Ok(Back { change, differs, notes })
+}
+
+/// An entry as it is in mode normal, that still says what it is switched to.
+fn as_in_normal_mode(entry: &Value) -> Value {
+    let mut normal = restore::original(entry);
+    put(&mut normal, &annotation_at("restore-meta"), annotation(entry, "restore-meta").map(Value::from));
+    normal
+}
+
+/// Another entry, to which a path is left that it serves; whether its users get the application there.
+fn left_to(kind: EntryKind, other: &Value, path: &str) -> String {
+    let name = Name::of(kind.kind(), other);
+    let keeps = |page: &Switched| page.wish.keep_paths.iter().any(|kept| paths::covers(kept, path));
+    if page_of(other).is_none_or(|page| keeps(&page)) {
+        return format!("{name}, which serves it");
+    }
+    format!(
+        "{name}, which serves it and is led to the page, so users get the page there: give that back, or switch it with --keep-path {path} too"
+    )
 }
 
 /// Where an entry is switched to; nothing, where it has not been switched.

@@ -72,9 +72,9 @@ fn patched(object: &Value, operations: &Value) -> Result<Value, String> {
         let there = object.pointer(path).cloned();
         match text(operation, "/op") {
             "test" if there.clone().unwrap_or_default() == value.cloned().unwrap_or_default() => {}
-            "add" if object.pointer(parent).is_some() => crate::change::put(&mut object, path, value.cloned()),
-            "replace" if there.is_some() => crate::change::put(&mut object, path, value.cloned()),
-            "remove" if there.is_some() => crate::change::put(&mut object, path, None),
+            "add" if object.pointer(parent).is_some() => put(&mut object, path, value.cloned()),
+            "replace" if there.is_some() => put(&mut object, path, value.cloned()),
+            "remove" if there.is_some() => put(&mut object, path, None),
             _ => return Err(format!("{operation} where there is {there:?}")),
         }
     }
@@ -148,7 +148,7 @@ fn where_the_original_was_applied_again_the_annotations_alone_go() {
         let mut reapplied = entry.clone();
         for name in restore::NAMES {
             if let Some(value) = annotation(&switched, name) {
-                crate::change::put(&mut reapplied, &annotation_at(name), Some(value.into()));
+                put(&mut reapplied, &annotation_at(name), Some(value.into()));
             }
         }
         assert_eq!(state(&reapplied), State::Reapplied);
@@ -223,7 +223,7 @@ fn what_somebody_led_elsewhere_keeps_its_way_back_while_another_field_is_as_it_w
 #[test]
 fn an_entry_that_has_lost_its_way_back_is_refused_both_ways() {
     let mut now = switched(&entry("ingress-main"), &Wish::default());
-    crate::change::put(&mut now, &annotation_at("restore"), None);
+    put(&mut now, &annotation_at("restore"), None);
     assert!(off(&now, true).unwrap_err().contains("not known what was there before"));
     assert!(
         on(&now, &[], &page(), &Wish::default(), &stamp(None))
@@ -231,8 +231,8 @@ fn an_entry_that_has_lost_its_way_back_is_refused_both_ways() {
             .contains("leads to service/page-page already")
     );
     // Without the other annotation, too, one that says nothing is no reason to forget that there was one.
-    crate::change::put(&mut now, &annotation_at("restore-meta"), None);
-    crate::change::put(&mut now, &annotation_at("restore"), Some("[".into()));
+    put(&mut now, &annotation_at("restore-meta"), None);
+    put(&mut now, &annotation_at("restore"), Some("[".into()));
     assert!(off(&now, true).unwrap_err().contains("not known what was there before"));
 }
 
@@ -488,6 +488,15 @@ fn no_path_is_taken_from_another_entry_of_the_same_host() {
     // The other has it, and still has it when both are switched once more.
     let other = on(&hooks, &around);
     assert_eq!(other.notes, ["has the path /webhooks/pay of shop.example.org meanwhile, to the application"]);
+    // Where the other is led to the page without it, users do not get it there.
+    let led = super::on(&hooks, &[], &page(), &Wish::default(), &stamp(None)).unwrap().change.after();
+    assert_eq!(
+        on(&around[0], &[led]).notes,
+        [
+            "leaves the path /webhooks/pay of shop.example.org to ingress/hooks, which serves it and is led to the page, so users \
+          get the page there: give that back, or switch it with --keep-path /webhooks/pay too"
+        ]
+    );
     let around = [main.change.after(), other.change.after()];
     assert!(on(&around[0], &around).change.is_empty());
     assert!(on(&around[1], &around).change.is_empty());
@@ -524,6 +533,9 @@ fn no_path_is_taken_from_another_httproute_of_the_same_host() {
     let left = on(&shop, &[hooks.clone()], &page(), &wish, &stamp(None)).unwrap();
     assert_eq!(left.notes[0], "leaves /webhooks/pay to httproute/hooks, which serves it");
     assert_eq!(left.change.after()["spec"], switched(&shop, &Wish::default())["spec"]);
+    let led = on(&hooks, &[], &page(), &Wish::default(), &stamp(None)).unwrap().change.after();
+    let left = on(&shop, &[led], &page(), &wish, &stamp(None)).unwrap();
+    assert!(left.notes[0].contains("httproute/hooks, which serves it and is led to the page"), "{:?}", left.notes);
     let mut two = shop.clone();
     two["spec"]["hostnames"] = json!(["shop.example.org", "www.example.org"]);
     let why = on(&two, &[hooks.clone()], &page(), &wish, &stamp(None)).unwrap_err();

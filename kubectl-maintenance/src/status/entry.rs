@@ -138,6 +138,10 @@ fn changed_meanwhile(name: &Name, entry: &Value, mode: Option<Mode>) -> Option<S
             "somebody has put it back, so users get the application: {off} takes the annotations that are left away, kubectl maintenance on {name} leads them to the page again"
         )),
         State::Reapplied => Some(format!("somebody has put a part of it back: {off} gives the rest back")),
+        State::Changed(differs) if mode == Some(Mode::Normal) => Some(format!(
+            "somebody changed it meanwhile ({}), and users get the application: {off} says how to keep that, kubectl maintenance on {name} leads them to the page again, {off} --force restores it as it was before",
+            differs.join("; ")
+        )),
         State::Changed(differs) => Some(format!(
             "somebody changed it meanwhile ({}): {off} --force restores it as it was before",
             differs.join("; ")

@@ -471,7 +471,7 @@ fn a_change_by_somebody_else_meanwhile_is_named() {
     let said = cluster.run(&["on"]);
     said.ended(1, &[
         "configmap/app-config in namespace shop was changed by somebody meanwhile (data.MAINTENANCE_MODE is \"true\", and was \"false\")",
-        "What is in which mode now: nothing has changed",
+        ": look at it, and repeat this command. Nothing has changed",
     ]);
 }
 

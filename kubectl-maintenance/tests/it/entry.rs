@@ -198,6 +198,10 @@ fn what_somebody_led_elsewhere_can_be_kept_as_it_is() {
         &["note: ingress/shop: somebody has led it away from the page: to keep what it is now, take our annotations away: kubectl annotate ingress/shop"],
     );
     nothing_has_changed(&cluster);
+    cluster.run(&["status", "ingress/shop"]).ended(
+        1,
+        &["and users get the application: kubectl maintenance off ingress/shop says how to keep that, kubectl maintenance on ingress/shop leads them to the page again"],
+    );
 }
 
 #[test]
@@ -859,4 +863,20 @@ fn other_entries_to_the_same_application_are_told() {
         "note: ingress/shop, route/shop: these entries still lead to the application: ingress/old, httproute/shop\n";
     said.ended(0, &[note]);
     assert_eq!(said.err.matches("callers inside the cluster").count(), 1, "{}", said.err);
+}
+
+#[test]
+fn an_entry_that_would_be_kept_as_a_whole_is_named_as_such() {
+    let cluster = shop();
+    cluster.edit("ingresses/shop", "/spec/rules/0/http/paths/0/path", json!("/hooks"));
+    cluster.edit("ingresses/shop", "/spec/rules/0/host", json!("shop.example.org"));
+    cluster.run(&["on", "ingress/shop", "--keep-path", "/hooks"]).ended(
+        1,
+        &[
+            "ingress/shop has nothing beside what --keep-path leaves to the application",
+            "leave it out",
+            "Nothing has changed",
+        ],
+    );
+    nothing_has_changed(&cluster);
 }
