@@ -10,8 +10,9 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
+use super::lost::Served;
 use super::paths::{covers, length};
-use super::{EXCLUDED, EntryKind, Page, Wish, left_to};
+use super::{EXCLUDED, Page, Wish};
 use crate::change::Change;
 use crate::object::{self, list, namespace, text};
 
@@ -51,7 +52,7 @@ pub(super) fn switch(change: &mut Change, others: &[Value], page: &Page, wish: &
                 kept.extend(rules);
             }
             Some(other) if hosts(&change.before).is_subset(&hosts(other)) => {
-                notes.push(format!("leaves {path} to {}", left_to(EntryKind::HttpRoute, other, path)));
+                notes.push(format!("leaves {path} to httproute/{}, which serves it", object::name(other)));
             }
             Some(other) => {
                 return Err(format!(
@@ -181,6 +182,11 @@ fn takes_from(route: &Value, other: &Value, path: &str) -> bool {
         let rules = list(route, "/spec/rules").flat_map(Serving::of);
         rules.filter(|one| one.serves_below(path)).map(|one| one.length()).max()
     };
+    !hosts(route).is_disjoint(&hosts(other)) && shares_a_parent(route, other) && longest(other) > longest(route)
+}
+
+/// Whether two routes belong to the same Gateway.
+pub(super) fn shares_a_parent(one: &Value, other: &Value) -> bool {
     let parent = |route: &Value, parent: &Value| {
         let elsewhere = parent.pointer("/namespace").and_then(Value::as_str);
         (elsewhere.unwrap_or(namespace(route)).to_owned(), text(parent, "/name").to_owned())
@@ -188,9 +194,31 @@ fn takes_from(route: &Value, other: &Value, path: &str) -> bool {
     let parents = |route: &Value| -> BTreeSet<(String, String)> {
         list(route, "/spec/parentRefs").map(|named| parent(route, named)).collect()
     };
-    !hosts(route).is_disjoint(&hosts(other))
-        && !parents(route).is_disjoint(&parents(other))
-        && longest(other) > longest(route)
+    !parents(one).is_disjoint(&parents(other))
+}
+
+/// What it serves, each of its hosts alike.
+pub(super) fn served(route: &Value) -> Vec<Served> {
+    let mut served = Vec::new();
+    for (host, rule) in
+        hosts(route).into_iter().flat_map(|host| list(route, "/spec/rules").map(move |rule| (host, rule)))
+    {
+        served.extend(matches(rule).iter().map(|one| Served {
+            host: host.to_owned(),
+            path: path_of(one).to_owned(),
+            exact: !matches!(text(one, "/path/type"), "" | "PathPrefix"),
+            services: list(rule, "/backendRefs").map(|backend| text(backend, "/name").to_owned()).collect(),
+        }));
+    }
+    served
+}
+
+/// Whether it has rules with backends, and a wish keeps all of them. Of a pattern that cannot be told.
+pub(super) fn is_kept_whole(route: &Value, wish: &Wish) -> bool {
+    let mut switched = list(route, "/spec/rules").filter(|rule| has_backends(rule)).flat_map(matches).peekable();
+    let kept = |one: &Value| wish.topmost_paths().any(|keep| covers(keep, path_of(one)));
+    let is_pattern = |one: &Value| text(one, "/path/type") == "RegularExpression";
+    switched.peek().is_some() && switched.all(|one| kept(&one) && !is_pattern(&one))
 }
 
 /// The hosts of a route; one without any has the empty text.
