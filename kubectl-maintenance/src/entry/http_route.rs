@@ -39,7 +39,9 @@ pub(super) fn switch(change: &mut Change, others: &[Value], page: &Page, wish: &
     }
     let mut kept = Vec::new();
     for path in wish.topmost_paths() {
-        if !serves(&original, path) {
+        if redirects(&original, path) {
+            notes.push(format!("redirects {path} as before"));
+        } else if !serves(&original, path) {
             notes.push(format!("has no rule with a backend that serves {path}"));
         }
         let rules = kept_rules(&name, &original, path)?;
@@ -139,22 +141,18 @@ fn with_header(name: &str, rule: &Value, header: &str, value: &str) -> Result<Va
 /// longer.
 fn kept_rules(name: &str, rules: &[Value], path: &str) -> Result<Vec<Value>, String> {
     let instead = format!("make an HTTPRoute of {path} to the application, {EXCLUDED}, instead");
-    let all: Vec<Serving<'_>> = rules.iter().flat_map(Serving::of).collect();
-    if let Some(pattern) = all.iter().find(|one| text(&one.matched, "/path/type") == "RegularExpression") {
+    let mut all = rules.iter().flat_map(Serving::of);
+    if let Some(pattern) = all.find(|one| text(&one.matched, "/path/type") == "RegularExpression") {
         return Err(format!(
             "{name} has the pattern {} as a path, and whether that comes before a prefix is the controller's own, so \
              --keep-path cannot tell: {instead}",
             path_of(&pattern.matched)
         ));
     }
-    let mut serving: Vec<Serving<'_>> = all.into_iter().filter(|one| one.serves_below(path)).collect();
+    let mut serving = serving(rules, path);
     if !serving.iter().any(|one| has_backends(one.rule)) {
         return Ok(Vec::new());
     }
-    // What a rule serves without a condition no shorter prefix gets.
-    let unconditional = serving.iter().filter(|one| one.conditions() == (false, 0, 0));
-    let shortest = unconditional.map(Serving::length).max().unwrap_or_default();
-    serving.retain(|one| one.length() >= shortest);
     serving.sort_by_key(|one| Reverse(one.length()));
     let overtakes = |one: &Serving<'_>| {
         let longer = serving.iter().filter(|other| other.length() > one.length());
@@ -168,6 +166,24 @@ fn kept_rules(name: &str, rules: &[Value], path: &str) -> Result<Vec<Value>, Str
     }
     let shorter = serving.iter().filter(|one| one.length() < path.len());
     Ok(shorter.map(|one| one.made_longer(path)).collect())
+}
+
+/// The matches that serve a path: what a rule serves without a condition no shorter prefix gets.
+fn serving<'r>(rules: &'r [Value], path: &str) -> Vec<Serving<'r>> {
+    let mut serving: Vec<Serving<'_>> =
+        rules.iter().flat_map(Serving::of).filter(|one| one.serves_below(path)).collect();
+    let unconditional = serving.iter().filter(|one| one.conditions() == (false, 0, 0));
+    let shortest = unconditional.map(Serving::length).max().unwrap_or_default();
+    serving.retain(|one| one.length() >= shortest);
+    serving
+}
+
+/// Whether a path is redirected, whoever asks.
+fn redirects(rules: &[Value], path: &str) -> bool {
+    let redirects =
+        |one: &Serving<'_>| list(one.rule, "/filters").any(|filter| text(filter, "/type") == "RequestRedirect");
+    let serving = serving(rules, path);
+    !serving.is_empty() && serving.iter().all(redirects)
 }
 
 /// Whether a rule with backends serves a path, or something below it.

@@ -1,6 +1,6 @@
 //! Entries from real life, as an API server has stored them, on and off.
 
-use std::fs;
+use std::{fs, slice};
 
 use serde_json::{Value, json};
 
@@ -496,7 +496,7 @@ fn no_path_is_taken_from_another_entry_of_the_same_host() {
         lost.into_iter().map(|lost| format!("{} by {}: {}", lost.path, lost.other, lost.instead)).collect()
     };
     let instead = "kubectl maintenance on ingress/hooks -n default --keep-path /webhooks/pay";
-    assert_eq!(lost(&[led.clone()]), [format!("/webhooks/pay by ingress/hooks: {instead}")]);
+    assert_eq!(lost(slice::from_ref(&led)), [format!("/webhooks/pay by ingress/hooks: {instead}")]);
     assert_eq!((lost(&[hooks.clone()]), lost(&[other.change.after()])), (vec![], vec![]));
     // What serves a part of it, or is nothing but it, takes it as well; of another host or controller nothing does.
     for (at, to) in [("/pathType", "Exact"), ("/path", "/webhooks/pay/card"), ("/path", "/webhooks/pay")] {
@@ -742,6 +742,22 @@ fn a_path_of_an_httproute_is_kept_with_its_filters() {
     assert_eq!(kept["filters"][0]["type"], "ExtensionRef");
     assert_eq!(kept["filters"][1]["urlRewrite"]["path"]["replacePrefixMatch"], "/hooks");
     assert_eq!(kept["backendRefs"], entry("httproute-extension")["spec"]["rules"][0]["backendRefs"]);
+}
+
+#[test]
+fn a_path_of_an_httproute_that_is_redirected_needs_no_rule() {
+    let mut shop = entry("httproute-shop");
+    let old = json!({
+        "matches": [{"path": {"type": "PathPrefix", "value": "/old"}}],
+        "filters": [{"type": "RequestRedirect", "requestRedirect": {"scheme": "https", "statusCode": 301}}],
+    });
+    shop["spec"]["rules"].as_array_mut().unwrap().push(old);
+    for path in ["/old/deep", "/old"] {
+        let moved = moved(&shop, &keep(&[path]));
+        assert!(moved.notes.contains(&format!("redirects {path} as before")), "{:?}", moved.notes);
+        assert!(!moved.notes.iter().any(|note| note.contains("to the application")), "{:?}", moved.notes);
+        assert_eq!(moved.change.after()["spec"], switched(&shop, &Wish::default())["spec"]);
+    }
 }
 
 #[test]
