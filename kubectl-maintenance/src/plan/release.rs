@@ -50,6 +50,7 @@ pub fn on(
         plan.notes.insert(0, release.already());
     }
     plan.notes.extend(texts.note(release));
+    plan.notes.extend(texts.read_by_others(release, chosen));
     let reads = texts.wanted(release);
     let waits = release.kind == Kind::Config || reads.is_some();
     plan.pods = waits.then(|| Wanted { mode: Some(Mode::Maintenance), ..reads.unwrap_or_default() });

@@ -693,7 +693,10 @@ fn what_the_page_says_is_said_once_and_put_back_with_the_last_entry() {
         ],
     );
     // A second message is the only one.
-    cluster.run(&["on", "route/shop", "--message", "Later"]).ended(0, &[]);
+    let others = "note: page: the page of release page is shown to users of ingress/shop too: they read this as well\n";
+    cluster.run(&["on", "route/shop", "--message", "Later"]).ended(0, &[others]);
+    cluster.run(&["on", "route/shop", "--reason", "longer"]).not("they read this as well");
+    cluster.run(&["on", "ingress/shop", "route/shop", "--message", "Later"]).not("they read this as well");
     cluster.run(&["off", "route/shop"]).ended(0, &[]);
     assert_eq!(cluster.patched(), ["route/shop", "route/shop"]);
     assert_eq!(cluster.data("page-config")["MAINTENANCE_MESSAGE"], "Later");
@@ -709,6 +712,9 @@ fn the_texts_of_a_release_that_is_off_stay_while_entries_lead_to_its_page() {
     cluster.ingress("old", HOST, "shop", &json!({}));
     cluster.run(&["on", "page", "ingress/old", "--message", "Back soon"]).ended(0, &[]);
     assert_eq!(cluster.patched(), ["configmap/page-config", "service/shop-front", "ingress/old"]);
+    let others = |names| format!("note: page: the page of release page is shown to users of {names} too");
+    cluster.run(&["on", "page", "--for", "2h"]).ended(0, &[&others("ingress/old")]);
+    cluster.run(&["on", "ingress/old", "--for", "2h"]).ended(0, &[&others("service/shop-front")]);
     let said = cluster.run(&["off", "page"]);
     said.ended(0, &["users of ingress/old still get its page: kubectl maintenance off ingress/old -n shop ends that"]);
     assert_eq!(cluster.data("page-config")["MAINTENANCE_MESSAGE"], "Back soon");
