@@ -31,27 +31,33 @@ pub fn on(
     wish: &Wish,
     stamp: &Stamp,
 ) -> Result<Vec<Plan>> {
-    let (mut plans, mut ready, mut refused) = (Vec::new(), BTreeSet::new(), Vec::new());
+    let (mut plans, mut ready) = (Vec::new(), BTreeSet::new());
+    // Of those that are refused all are told at once.
+    let (mut refused, mut taken_back) = (Vec::new(), Vec::new());
     for (name, entry) in &chosen.entries {
         refuse_what_needs_none(name, entry, chosen)?;
         let release = page::of(entry, chosen, page)?;
         if ready.insert(&release.name) {
             page::check_ready(session, force, release, &release.pods(session.kubectl)?)?;
         }
-        foretell::refuse_entry(session, force, name, entry)?;
+        taken_back.extend(foretell::taken_back(name, entry));
         let page = page::service(release, &chosen.around)?;
         match entry::on(entry, &chosen.around.all, &page, wish, stamp) {
             Ok(moved) => plans.push(lead_to_page(session, chosen, name, entry, &page, moved)?),
             Err(why) => refused.push(why),
         }
     }
+    let instead = if chosen.all && !force {
+        format!("; with --all leave out what is refused by the label {PREFIX}exclude: \"true\", or name the others")
+    } else {
+        String::new()
+    };
     if !refused.is_empty() {
-        let instead = if chosen.all {
-            format!("; with --all leave out what is refused by the label {PREFIX}exclude: \"true\", or name the others")
-        } else {
-            String::new()
-        };
+        refused.extend(taken_back.into_iter().filter(|_| !force));
         bail!("{}{instead}. Nothing has changed", refused.join("; "));
+    }
+    if !taken_back.is_empty() {
+        refuse(session, force, &format!("{}{instead}", taken_back.join("; ")))?;
     }
     refuse_lost_paths(session, force, chosen, wish, &plans)?;
     Ok(plans)

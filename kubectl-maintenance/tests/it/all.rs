@@ -105,6 +105,18 @@ fn all_that_are_refused_are_told_at_once_and_that_a_label_leaves_them_out() {
     said.ended(1, &["ingress/cart is passthrough", "route/old is passthrough"]);
     said.not("--all");
     assert_eq!(cluster.patched(), [""; 0]);
+    // What --force overrules is told with the others.
+    cluster.edit(
+        "ingresses/cart",
+        "/metadata/annotations",
+        json!({"argocd.argoproj.io/tracking-id": "cart:v1/Ingress:shop/cart"}),
+    );
+    let argo = "ingress/cart is written by Argo CD (cart)";
+    cluster.run(&["on", "--all", "--yes"]).ended(1, &[argo, "route/old is passthrough", label]);
+    cluster.remove("routes/old");
+    let force = "or name the others. Nothing has changed; --force goes on all the same";
+    cluster.run(&["on", "--all", "--yes"]).ended(1, &[argo, force]);
+    cluster.run(&["on", "--all", "--yes", "--force"]).ended(0, &[&format!("forced: {argo}")]);
 }
 
 #[test]
