@@ -19,7 +19,7 @@ use serde_json::{Map, Value, json};
 use crate::change::{Change, differences, put};
 use crate::object::{Name, PREFIX, annotation, annotation_at, label, list, namespace, pointer, text};
 use crate::restore::{self, Field};
-use crate::stamp::{Stamp, keep_meta};
+use crate::stamp::{self, Stamp, keep_meta};
 
 pub use ingress::twins;
 pub use wish::{Wish, annotation_key, bypass_header, keep_path};
@@ -214,6 +214,12 @@ pub fn on(entry: &Value, around: &[Value], page: &Page, wish: &Wish, stamp: &Sta
 pub fn off(entry: &Value, force: bool) -> Result<Back, String> {
     let (_, name) = kind_and_name(entry)?;
     let fields = restore::fields(entry);
+    if is_unfinished(entry) {
+        let mut change = Change::of(name, entry);
+        Stamp::clear(&mut change);
+        let notes = vec!["gets back who owns which field, before which an earlier off was ended".to_owned()];
+        return Ok(Back { change, differs: Vec::new(), notes });
+    }
     if fields.is_empty() && ["restore", "restore-meta"].iter().any(|name| annotation(entry, name).is_some()) {
         return Err(format!(
             "{name} was switched, and its annotation {PREFIX}restore is gone or cannot be read, so it is not known what was \
@@ -254,7 +260,8 @@ pub fn off(entry: &Value, force: bool) -> Result<Back, String> {
 /// An entry as it is in mode normal, that still says what it is switched to.
 fn as_in_normal_mode(entry: &Value) -> Value {
     let mut normal = restore::original(entry);
-    put(&mut normal, &annotation_at("restore-meta"), annotation(entry, "restore-meta").map(Value::from));
+    let meta = page_of(entry).and_then(|_| annotation(entry, "restore-meta"));
+    put(&mut normal, &annotation_at("restore-meta"), meta.map(Value::from));
     normal
 }
 
@@ -262,7 +269,7 @@ fn as_in_normal_mode(entry: &Value) -> Value {
 fn left_to(kind: EntryKind, other: &Value, path: &str) -> String {
     let name = Name::of(kind.kind(), other);
     let keeps = |page: &Switched| page.wish.keep_paths.iter().any(|kept| paths::covers(kept, path));
-    if page_of(other).is_none_or(|page| keeps(&page)) {
+    if kept_page(other).is_none_or(|page| keeps(&page)) {
         return format!("{name}, which serves it");
     }
     format!(
@@ -273,7 +280,19 @@ fn left_to(kind: EntryKind, other: &Value, path: &str) -> String {
 /// Where an entry is switched to; nothing, where it has not been switched.
 #[must_use]
 pub fn page_of(entry: &Value) -> Option<Switched> {
-    let meta: Value = serde_json::from_str(annotation(entry, "restore-meta")?).ok()?;
+    kept_page(entry).filter(|_| !is_unfinished(entry))
+}
+
+/// Whether it is given back, but for who owns which field: an `off` was ended before that.
+#[must_use]
+pub fn is_unfinished(entry: &Value) -> bool {
+    let led = kept_page(entry).is_some_and(|page| services(entry).contains(&page.service));
+    stamp::is_unfinished(entry) && !led
+}
+
+/// What is kept of where it was switched to.
+fn kept_page(entry: &Value) -> Option<Switched> {
+    let meta = stamp::meta(entry)?;
     Some(Switched {
         release: meta.pointer("/page/release")?.as_str()?.to_owned(),
         service: meta.pointer("/page/service")?.as_str()?.to_owned(),

@@ -133,7 +133,9 @@ fn give_back(session: &Session<'_>, force: bool, chosen: &Chosen, name: &Name, e
     let mut plan =
         Plan::new(Subject::Entry(name.clone()), vec![back.change], Expect::Application, &chosen.around, doors);
     plan.notes.extend(back.notes);
-    check_application(session, force, chosen, &services, &mut plan)?;
+    if !entry::is_unfinished(entry) {
+        check_application(session, force, chosen, &services, &mut plan)?;
+    }
     if may_be_cold(name) {
         plan.notes.extend(cold::application(services.iter(), &chosen.around));
     }

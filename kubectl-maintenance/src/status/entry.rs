@@ -129,6 +129,9 @@ fn kept(page: &Switched) -> Vec<String> {
 fn changed_meanwhile(name: &Name, entry: &Value, mode: Option<Mode>) -> Option<String> {
     let off = format!("kubectl maintenance off {name}");
     match entry::state(entry) {
+        State::Normal if entry::is_unfinished(entry) => {
+            Some(format!("an off was ended before it had given back who owns which field: {off} does that"))
+        }
         State::Normal if is_switched(entry) => Some(
             "it was switched, and its annotation maintenance-mode.github.io/restore is gone or cannot be read: apply it again from where it is written, and take what is left of our annotations away"
                 .to_owned(),
