@@ -580,10 +580,9 @@ impl State {
             names.clone()
         } else {
             let Some(service) = self.objects.get(&format!("services/{service}")) else { return json!({}) };
-            let selector = &service["spec"]["selector"];
+            let Some(wanted) = service["spec"]["selector"].as_object() else { return json!({}) };
             let pods = self.objects.iter().filter(|(key, _)| key.starts_with("pods/"));
             let found = pods.filter(|(_, pod)| {
-                let wanted = selector.as_object().unwrap();
                 let ready = pod["status"]["conditions"][0]["status"] == "True";
                 ready && wanted.iter().all(|(key, value)| pod["metadata"]["labels"][key] == *value)
             });
