@@ -6,6 +6,7 @@ use anyhow::{Result, bail};
 use serde_json::{Value, json};
 
 use crate::change::Change;
+use crate::entry::EntryKind;
 use crate::failure::Interrupted;
 use crate::kubectl::Ran;
 use crate::managed_fields::{MANAGER, given_back, is_ours};
@@ -249,12 +250,29 @@ pub fn as_typed(session: &Session<'_>, change: &Change) -> String {
 pub fn refused(change: &Change, ran: &Ran, now: Option<&Value>) -> String {
     let name = &change.object;
     match now.map(|now| change.differs(now)).unwrap_or_default().as_slice() {
-        [] => format!("{name} in namespace {} cannot be patched: {}", name.namespace, ran.message()),
+        [] => {
+            let what_helps = what_helps(change, &ran.message()).map(|what| format!(": {what}")).unwrap_or_default();
+            format!("{name} in namespace {} cannot be patched: {}{what_helps}", name.namespace, ran.message())
+        }
         differs => format!(
             "{name} in namespace {} was changed by somebody meanwhile ({}): look at it, and repeat this command",
             name.namespace,
             differs.join("; ")
         ),
+    }
+}
+
+/// What helps against the refusal of a patch of an entry.
+fn what_helps(change: &Change, message: &str) -> Option<&'static str> {
+    EntryKind::of(&change.before)?;
+    if message.contains("(Forbidden)") {
+        Some("rbac.toggle.entries gives that right")
+    } else if message.contains("metadata.annotations: Too long") {
+        Some(
+            "the way back of so many rules is too long for an annotation, so split it into several, or switch it by a front Service",
+        )
+    } else {
+        None
     }
 }
 

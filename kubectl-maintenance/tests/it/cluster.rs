@@ -405,6 +405,9 @@ impl Kubectl for Cluster {
                     ));
                 }
                 take(&mut after, &serde_json::from_str(patch)?);
+                if after["metadata"]["annotations"].to_string().len() > 262_144 {
+                    return Ok(refused("metadata.annotations: Too long: may not be more than 262144 bytes"));
+                }
                 if let Some(webhook) = state.webhook {
                     webhook(&mut after);
                 }

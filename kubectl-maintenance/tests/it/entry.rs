@@ -105,9 +105,13 @@ fn several_entries_move_together_or_not_at_all() {
 fn a_missing_right_is_told_before_anything_changes() {
     let cluster = shop();
     cluster.forbid("patch route/shop");
-    cluster
-        .run(&["on", "ingress/shop", "route/shop"])
-        .ended(1, &["route/shop in namespace shop cannot be patched", "Nothing has changed"]);
+    cluster.run(&["on", "ingress/shop", "route/shop"]).ended(
+        1,
+        &[
+            "route/shop in namespace shop cannot be patched",
+            "rbac.toggle.entries gives that right. Nothing has changed",
+        ],
+    );
     nothing_has_changed(&cluster);
 }
 
@@ -931,4 +935,16 @@ fn one_entry_that_somebody_changed_does_not_keep_the_others_on_the_page() {
     );
     let keep = "to keep what it is now, take our annotations away, once nothing of it leads to the page any more: kubectl annotate ingress/shop";
     cluster.run(&["status", "ingress/shop"]).ended(1, &[keep, "off ingress/shop --force restores it as it was before"]);
+}
+
+#[test]
+fn an_entry_whose_way_back_no_annotation_holds_is_told_what_helps() {
+    let cluster = shop();
+    let rule = cluster.object("ingresses/shop")["spec"]["rules"][0].clone();
+    cluster.edit("ingresses/shop", "/spec/rules", vec![rule; 1100].into());
+    cluster.run(&["on", "ingress/shop"]).ended(
+        1,
+        &["is too long for an annotation, so split it into several, or switch it by a front Service. Nothing"],
+    );
+    nothing_has_changed(&cluster);
 }
