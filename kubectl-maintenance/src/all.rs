@@ -57,15 +57,22 @@ pub fn on(around: &Entries, there: &[Release], switched: &BTreeMap<String, Strin
     all
 }
 
-/// What comes back: exactly what is in maintenance, whatever labels it has got since.
+/// What comes back: exactly what is in maintenance, whatever labels it has got since; but copies of what was switched, whose
+/// own backends are not known.
 #[must_use]
 pub fn off(around: &Entries, there: &[Release]) -> All {
-    let shown = |release: &&Release| release.modes().iter().any(|(_, mode)| *mode != Ok(Mode::Normal));
-    let releases = there.iter().filter(shown);
+    let shown = |release: &Release| release.modes().iter().any(|(_, mode)| *mode != Ok(Mode::Normal));
+    let unfinished = |release: &Release| release.is_unfinished() && !release.is_page_alone();
+    let releases = there.iter().filter(|release| shown(release) || unfinished(release));
     let mut targets: Vec<Target> = releases.map(|release| Target::Release(release.name.clone())).collect();
-    let entries = around.named().map(|(_, entry)| entry).filter(|entry| is_switched(entry));
-    targets.extend(entries.filter_map(target));
-    All { targets, left_out: Vec::new() }
+    let mut left_out = Vec::new();
+    for (entry_name, entry) in around.named().filter(|(_, entry)| is_switched(entry)) {
+        match entry::copied(entry) {
+            Some(why) => left_out.push(LeftOut { object: entry_name.to_string(), why }),
+            None => targets.extend(target(entry)),
+        }
+    }
+    All { targets, left_out }
 }
 
 fn target(entry: &Value) -> Option<Target> {
@@ -83,7 +90,10 @@ fn reason(entry: &Value, switched: &BTreeMap<String, String>, pages: &BTreeSet<S
     if is_the_charts(entry) {
         return Some(format!("is a part of release {}", label(entry, INSTANCE)));
     }
-    if is_switched(entry) {
+    if let Some(copied) = entry::copied(entry) {
+        return Some(copied);
+    }
+    if is_switched(entry) && !entry::is_unfinished(entry) {
         return None;
     }
     let services = entry::services(entry);

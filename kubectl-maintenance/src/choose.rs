@@ -281,7 +281,7 @@ impl Chosen {
     fn take_twins(&mut self, session: &Session<'_>, mode: Mode) {
         let goes_along = |twin: &Value| match mode {
             Mode::Maintenance => !is_excluded(twin),
-            Mode::Normal => is_switched(twin),
+            Mode::Normal => is_switched(twin) && entry::copied(twin).is_none(),
         };
         for (name, one) in self.entries.clone() {
             for twin in entry::twins(&one, &self.around.all).into_iter().filter(|twin| goes_along(twin)) {

@@ -1,14 +1,39 @@
 //! Ctrl-C: the first asks to stop, which whoever waits or changes looks at; the second ends at once.
 
 use std::process;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
+use crate::cli::What;
+use crate::output::Output;
+
 /// The exit status after Ctrl-C.
 pub const INTERRUPTED: u8 = 130;
+
+/// How long whoever ends at once may take to say so: who listens may have stopped.
+const LAST_WORD: Duration = Duration::from_millis(200);
+
+/// Says that `on` or `off` is ended at once, and what tells how far it is.
+pub fn tell_ended_at_once(command: &What, output: &Arc<Output>) {
+    let place = match command {
+        What::Status(_) => return,
+        What::On(on) => &on.switch.place,
+        What::Off(off) => &off.switch.place,
+    };
+    let namespace = place.namespace.as_ref().map(|namespace| format!(" -n {namespace}")).unwrap_or_default();
+    let says = format!("ended at once: kubectl maintenance status{namespace} tells what is in which mode");
+    let (said, waits) = mpsc::channel();
+    let output = Arc::clone(output);
+    thread::spawn(move || {
+        output.error(&says);
+        let _ = said.send(());
+    });
+    let _ = waits.recv_timeout(LAST_WORD);
+}
 
 /// Listens from now on. The flag is set by the first Ctrl-C; `at_once` runs before the second one ends the process.
 ///

@@ -42,11 +42,16 @@ fn main() -> ExitCode {
 /// Finds kubectl, listens to Ctrl-C, and runs the command.
 fn start(cli: Cli, output: &Arc<Output>) -> Result<u8> {
     let kubectl = Arc::new(Processes::find(cli.passed_on.0, Arc::clone(output))?);
-    let at_once = Arc::clone(&kubectl);
-    let stop = interrupt::listen(move || at_once.end())?;
+    let command = Arc::new(cli.command);
+    let at_once = (Arc::clone(&kubectl), Arc::clone(&command), Arc::clone(output));
+    let stop = interrupt::listen(move || {
+        let (kubectl, command, output) = &at_once;
+        kubectl.end();
+        interrupt::tell_ended_at_once(command, output);
+    })?;
     let session = Session { kubectl: &*kubectl, output, stop: &stop, clock: &Machine, person: &Terminal };
     let typed = as_typed(env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned()));
-    let status = run(&session, &cli.command, &typed, Timestamp::now());
+    let status = run(&session, &command, &typed, Timestamp::now());
     kubectl.end();
     Ok(status)
 }

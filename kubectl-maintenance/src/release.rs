@@ -10,6 +10,7 @@ use crate::kubectl::Kubectl;
 use crate::object::{self, Name, PREFIX, annotation, label, map, name, namespace, selects, text};
 use crate::pods::{Pod, list_pods};
 use crate::read::{self, Listed};
+use crate::stamp;
 
 /// The label of a release.
 pub const INSTANCE: &str = "app.kubernetes.io/instance";
@@ -256,6 +257,13 @@ impl Release {
     #[must_use]
     pub fn is_shown(&self) -> bool {
         self.modes().iter().any(|(_, mode)| *mode != Ok(Mode::Normal)) || !self.led_here.is_empty()
+    }
+
+    /// Whether it is in mode normal, and an `off` was ended before it had given back who owns which field.
+    #[must_use]
+    pub fn is_unfinished(&self) -> bool {
+        let mut objects = self.switched().into_iter().chain([&self.config]);
+        !self.is_shown() && objects.any(stamp::is_unfinished)
     }
 
     /// The objects that are switched.

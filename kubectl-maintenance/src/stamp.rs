@@ -1,12 +1,13 @@
 //! The annotations that `on` leaves on what it switches, and `off` takes away: `since`, `by`, `reason`, and
-//! `restore-meta`, the managedFields as they were.
+//! `restore-meta`, the managedFields as they were. That one stays until they are given back: whoever is ended in between
+//! has lost nothing, and the next `off` finishes it.
 
 use serde_json::{Map, Value, json};
 
 use crate::change::Change;
 use crate::entry::EntryKind;
 use crate::managed_fields::{as_owned, given_back, held_by_others, only_ours, ours};
-use crate::object::annotation;
+use crate::object::{annotation, annotation_at};
 use crate::restore;
 
 /// Who switches, when, and why.
@@ -59,7 +60,7 @@ pub fn keep_meta(change: &mut Change, already: bool, mut more: Map<String, Value
         let kept = kept_managed_fields(change);
         let fields = match (earlier, already) {
             (true, true) => kept,
-            (true, false) => given_back(now, &kept, &ours(&kept)),
+            (true, false) => given_back(now, &kept, &kept_to_stay(change).unwrap_or_else(|| ours(&kept))),
             (false, _) => now.clone(),
         };
         more.insert("managedFields".to_owned(), fields);
@@ -72,9 +73,43 @@ pub fn keep_meta(change: &mut Change, already: bool, mut more: Map<String, Value
 /// The managedFields that `off` gives back: those before `on`, else those before `off`.
 #[must_use]
 pub fn kept_managed_fields(change: &Change) -> Value {
-    let kept = annotation(&change.before, "restore-meta").and_then(|text| serde_json::from_str::<Value>(text).ok());
-    let kept = kept.and_then(|meta| meta.get("managedFields").cloned());
+    let kept = meta(&change.before).and_then(|meta| meta.get("managedFields").cloned());
     kept.or_else(|| change.before.pointer("/metadata/managedFields").cloned()).unwrap_or_default()
+}
+
+/// What is known until `off`.
+#[must_use]
+pub fn meta(object: &Value) -> Option<Value> {
+    serde_json::from_str(annotation(object, "restore-meta")?).ok()
+}
+
+/// Whether an `off` has been ended before it had given back who owns which field: `restore-meta` is there alone. What is in
+/// maintenance may look so, too.
+#[must_use]
+pub fn is_unfinished(object: &Value) -> bool {
+    let there = |name: &&str| annotation(object, name).is_some();
+    restore::NAMES.iter().filter(|name| there(name)).eq(&["restore-meta"])
+}
+
+/// The first of the two patches of `off`: all of it but `restore-meta`, which keeps what the second one gives back.
+#[must_use]
+pub fn before_it_is_given_back(off: &Change) -> Change {
+    let mut first = Change::of(off.object.clone(), &off.before);
+    for (path, _, to) in off.steps().filter(|(path, ..)| *path != annotation_at("restore-meta")) {
+        first.set(path.to_owned(), to.cloned());
+    }
+    let (kept, stay) = (kept_managed_fields(off), not_given_back(off));
+    let is_kept = annotation(&off.before, "restore-meta").is_some() && stay == json!({});
+    if !first.is_empty() && !is_kept {
+        let meta = json!({"managedFields": kept, "stay": stay});
+        first.annotate("restore-meta", Some(&meta.to_string()));
+    }
+    first
+}
+
+/// The fields that an `off` which was not finished would not have given back.
+fn kept_to_stay(change: &Change) -> Option<Value> {
+    meta(&change.before)?.get("stay").cloned()
 }
 
 /// The fields that `off` does not give back, as their owner has another value for them: a Helm that has set maintenance
@@ -84,6 +119,9 @@ pub fn kept_managed_fields(change: &Change) -> Value {
 pub fn not_given_back(change: &Change) -> Value {
     if EntryKind::of(&change.before).is_some() {
         return json!({});
+    }
+    if let Some(stay) = kept_to_stay(change) {
+        return stay;
     }
     let now = change.before.pointer("/metadata/managedFields").unwrap_or(&Value::Null);
     let kept = kept_managed_fields(change);

@@ -12,7 +12,7 @@ use crate::plan::Plan;
 use crate::receipt::{Receipt, Switched};
 use crate::release::Mode;
 use crate::session::Session;
-use crate::{preflight, stamp, undo};
+use crate::{preflight, undo};
 
 /// Ends the command for a reason that `--force` overrules.
 ///
@@ -123,21 +123,12 @@ fn tell_notes(session: &Session<'_>, plans: &[Plan]) {
     }
 }
 
-/// Makes all changes, or none; after `off` it gives back who owns which field.
+/// Makes all changes, or none.
 fn change(session: &Session<'_>, mode: Mode, plans: &[Plan], receipt: &mut Receipt) -> Result<()> {
     let changes: Vec<&Change> = plans.iter().flat_map(|plan| &plan.changes).collect();
     receipt.changes_begin(session.clock.now());
     let mut states = Vec::new();
-    let made = undo::make(session, &changes, &mut states);
+    let made = undo::make(session, mode, &changes, &mut states);
     receipt.changed(&states);
-    let objects = made?;
-    if mode == Mode::Normal {
-        for (change, now) in changes.iter().zip(objects) {
-            let (kept, stay) = (stamp::kept_managed_fields(change), stamp::not_given_back(change));
-            if let Err(why) = undo::give_back(session, &change.object, now, &kept, &stay) {
-                session.output.note(&format!("{} in namespace {}: {why:#}", change.object, change.object.namespace));
-            }
-        }
-    }
-    Ok(())
+    made
 }

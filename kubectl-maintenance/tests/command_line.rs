@@ -218,4 +218,32 @@ mod with_a_client {
         assert!(Command::new("kill").args(["-INT", "--", &group]).status().unwrap().success());
         assert_eq!(child.wait().unwrap().code(), Some(130));
     }
+
+    #[test]
+    fn the_second_interrupt_ends_at_once_and_says_what_tells_how_far_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let client = client(&folder, "exec sleep 60");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kubectl-maintenance"));
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        command.args(["off", "-n", "shop"]).env("KUBECTL", client);
+        // A file, as what it has started keeps a pipe open.
+        let said = folder.path().join("said");
+        let mut child = command.stderr(fs::File::create(&said).unwrap()).spawn().unwrap();
+        while calls(&folder).is_empty() {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        let id = child.id().to_string();
+        let ended = loop {
+            assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+            std::thread::sleep(std::time::Duration::from_millis(50));
+            if let Some(ended) = child.try_wait().unwrap() {
+                break ended;
+            }
+        };
+        Command::new("kill").args(["-KILL", "--", &format!("-{id}")]).status().unwrap();
+        assert_eq!(ended.code(), Some(130));
+        let said = fs::read_to_string(said).unwrap();
+        let says = "ended at once: kubectl maintenance status -n shop tells what is in which mode";
+        assert!(said.contains(says), "{said}");
+    }
 }

@@ -20,7 +20,7 @@ use serde_json::{Map, Value, json};
 use crate::change::{Change, differences};
 use crate::object::{Name, PREFIX, annotation, label, list, namespace, pointer, text};
 use crate::restore::{self, Field};
-use crate::stamp::{Stamp, keep_meta};
+use crate::stamp::{self, Stamp, keep_meta};
 
 pub use ingress::{is_canary, twins};
 pub use lost::{Lost, lost};
@@ -140,6 +140,9 @@ impl fmt::Display for EntryKind {
 /// Where it is refused: why, and what to do.
 pub fn on(entry: &Value, around: &[Value], page: &Page, wish: &Wish, stamp: &Stamp) -> Result<Moved, String> {
     let (kind, name) = kind_and_name(entry)?;
+    if let Some(copied) = copied(entry) {
+        return Err(format!("{name} {copied}"));
+    }
     if label(entry, &format!("{PREFIX}exclude")) == "true" {
         return Err(format!("{name} has the label {PREFIX}exclude, and is never switched: take the label away first"));
     }
@@ -147,7 +150,7 @@ pub fn on(entry: &Value, around: &[Value], page: &Page, wish: &Wish, stamp: &Sta
     let switched = page_of(entry);
     let mut notes = Vec::new();
     let before = match &state {
-        State::Changed(differs) if still_leads_to_the_page(entry) || !still_written(entry).is_empty() => {
+        State::Changed(differs) if !is_led_away(entry) => {
             return Err(format!(
                 "{name} was changed by somebody while it was switched ({}): give it back first, with off --force",
                 differs.join("; ")
@@ -200,6 +203,7 @@ pub fn on(entry: &Value, around: &[Value], page: &Page, wish: &Wish, stamp: &Sta
     }
     stamp.set(&mut change, already);
     let mut meta = Map::new();
+    meta.insert("object".to_owned(), change.object.to_string().into());
     meta.insert("page".to_owned(), json!({"release": page.release, "service": page.service}));
     meta.insert("wish".to_owned(), wish.to_json());
     keep_meta(&mut change, already, meta);
@@ -223,7 +227,16 @@ pub fn on(entry: &Value, around: &[Value], page: &Page, wish: &Wish, stamp: &Sta
 /// Where it is not known what was there before.
 pub fn off(entry: &Value, force: bool) -> Result<Back, String> {
     let (_, name) = kind_and_name(entry)?;
+    if let Some(copied) = copied(entry) {
+        return Err(format!("{name} {copied}"));
+    }
     let fields = restore::fields(entry);
+    if is_unfinished(entry) {
+        let mut change = Change::of(name, entry);
+        Stamp::clear(&mut change);
+        let notes = vec!["gets back who owns which field, before which an earlier off was ended".to_owned()];
+        return Ok(Back { change, differs: Vec::new(), notes });
+    }
     if fields.is_empty() && ["restore", "restore-meta"].iter().any(|name| annotation(entry, name).is_some()) {
         return Err(format!(
             "{name} was switched, and its annotation {PREFIX}restore is gone or cannot be read, so it is not known what was \
@@ -245,20 +258,48 @@ pub fn off(entry: &Value, force: bool) -> Result<Back, String> {
         }
     }
     if !differs.is_empty() && !still_leads_to_the_page(entry) {
-        let still = match still_written(entry).as_slice() {
-            [] => String::new(),
-            still => format!(", and put back what is still as it was switched ({})", still.join(", ")),
-        };
-        notes.push(format!(
-            "somebody has led it away from the page: to keep what it is now, take our annotations away{still}: \
-             kubectl annotate {} --namespace {} {}",
-            change.object,
-            change.object.namespace,
-            restore::NAMES.map(|name| format!("{PREFIX}{name}-")).join(" ")
-        ));
+        notes.push(format!("somebody has led it away from the page: {}", how_to_keep_it(entry)));
     }
     Stamp::clear(&mut change);
     Ok(Back { change, differs, notes })
+}
+
+/// Where it has the annotations of another entry: a copy, made while that was switched. What it is, and what to do.
+#[must_use]
+pub fn copied(entry: &Value) -> Option<String> {
+    let (_, name) = kind_and_name(entry).ok()?;
+    let meta = stamp::meta(entry)?;
+    let object = meta["object"].as_str().filter(|object| *object != name.to_string())?;
+    Some(format!(
+        "is a copy of {object}, made while that was switched, and has its way back: lead it to its own backends (kubectl \
+         edit {name} --namespace {}), and take our annotations away: {}",
+        name.namespace,
+        without_annotations(&name)
+    ))
+}
+
+/// How to keep an entry as somebody has changed it while it was switched.
+#[must_use]
+pub fn how_to_keep_it(entry: &Value) -> String {
+    let Ok((_, name)) = kind_and_name(entry) else { return String::new() };
+    let still = match still_written(entry).as_slice() {
+        _ if still_leads_to_the_page(entry) => ", once nothing of it leads to the page any more".to_owned(),
+        [] => String::new(),
+        still => format!(", and put back what is still as it was switched ({})", still.join(", ")),
+    };
+    format!("to keep what it is now, take our annotations away{still}: {}", without_annotations(&name))
+}
+
+/// The command that takes our annotations away.
+fn without_annotations(name: &Name) -> String {
+    let annotations = restore::NAMES.map(|name| format!("{PREFIX}{name}-")).join(" ");
+    format!("kubectl annotate {name} --namespace {} {annotations}", name.namespace)
+}
+
+/// Whether somebody has led all of it away from the page, so that `on` takes it as it is now.
+#[must_use]
+pub fn is_led_away(entry: &Value) -> bool {
+    !still_leads_to_the_page(entry) && still_written(entry).is_empty()
 }
 
 /// Whether an entry that is not switched has nothing beside what a wish leaves to the application.
@@ -274,7 +315,19 @@ pub fn is_kept_whole(entry: &Value, wish: &Wish) -> bool {
 /// Where an entry is switched to; nothing, where it has not been switched.
 #[must_use]
 pub fn page_of(entry: &Value) -> Option<Switched> {
-    let meta: Value = serde_json::from_str(annotation(entry, "restore-meta")?).ok()?;
+    kept_page(entry).filter(|_| !is_unfinished(entry))
+}
+
+/// Whether it is given back, but for who owns which field: an `off` was ended before that.
+#[must_use]
+pub fn is_unfinished(entry: &Value) -> bool {
+    let led = kept_page(entry).is_some_and(|page| services(entry).contains(&page.service));
+    stamp::is_unfinished(entry) && !led
+}
+
+/// What is kept of where it was switched to.
+fn kept_page(entry: &Value) -> Option<Switched> {
+    let meta = stamp::meta(entry)?;
     Some(Switched {
         release: meta.pointer("/page/release")?.as_str()?.to_owned(),
         service: meta.pointer("/page/service")?.as_str()?.to_owned(),
@@ -303,7 +356,8 @@ pub fn state(entry: &Value) -> State {
 /// The entry as it was before it was switched.
 #[must_use]
 pub fn original(entry: &Value) -> Value {
-    restore::original(entry)
+    // Of a copy that is not known.
+    if copied(entry).is_some() { restore::unmarked(entry) } else { restore::original(entry) }
 }
 
 /// The Services of its own namespace that its backends name; those of weight 0 are left out.

@@ -112,6 +112,9 @@ pub fn off(session: &Session<'_>, force: bool, chosen: &Chosen) -> Result<Vec<Pl
 
 /// Refuses an entry all of whose users another target switches.
 fn refuse_what_needs_none(name: &Name, entry: &Value, chosen: &Chosen) -> Result<()> {
+    if let Some(copied) = entry::copied(entry) {
+        bail!("{name} {copied}. Nothing has changed");
+    }
     let services = entry::services(&entry::original(entry));
     let fronts = chosen.there.iter().flat_map(|release| release.fronts.iter().map(|front| front.name().name));
     let behind_fronts = services.is_subset(&fronts.collect());
@@ -163,6 +166,10 @@ fn lead_to_page(
     if !plan.changes.is_empty() && may_be_cold(name) {
         plan.notes.extend(cold::page(&page.service, &chosen.around));
     }
+    let (empty, _) = empty(session, chosen, &entry::services(&entry::original(entry)))?;
+    let led =
+        empty.iter().map(|service| format!("leads to {service}, in mode normal: off is refused while that is so"));
+    plan.notes.extend(led);
     plan.others = others(session, chosen, entry)?;
     plan.notes.push("callers inside the cluster, jobs and workers are not stopped".to_owned());
     Ok(plan)
@@ -182,7 +189,11 @@ fn give_back(session: &Session<'_>, force: bool, chosen: &Chosen, name: &Name, e
         let why = format!("{name} was changed by somebody meanwhile ({})", back.differs.join("; "));
         if !force {
             back.notes.iter().for_each(|note| session.output.note(&format!("{name}: {note}")));
-            bail!("{why}. Nothing has changed; --force restores it as it was before");
+            bail!(
+                "{why}. Nothing has changed{}; --force restores it as it was before{}",
+                without(chosen, name),
+                if chosen.releases.len() + chosen.entries.len() > 1 { ", best in a command of its own" } else { "" }
+            );
         }
         session.output.note(&format!("forced: {why}"));
     }
@@ -190,7 +201,9 @@ fn give_back(session: &Session<'_>, force: bool, chosen: &Chosen, name: &Name, e
     let mut plan =
         Plan::new(Subject::Entry(name.clone()), vec![back.change], Expect::Application, &chosen.around, doors);
     plan.notes.extend(back.notes);
-    check_application(session, force, chosen, &services, &mut plan)?;
+    if !entry::is_unfinished(entry) {
+        check_application(session, force, chosen, &services, &mut plan)?;
+    }
     if may_be_cold(name) {
         plan.notes.extend(cold::application(services.iter(), &chosen.around));
     }
@@ -212,7 +225,22 @@ fn may_be_cold(entry: &Name) -> bool {
     entry.kind != EntryKind::Route.kind()
 }
 
-/// Before users are let in again: whether there is something to let them in to, behind one of the entry's Services at least.
+/// Where others are to be given back with it: how to do that without it.
+fn without(chosen: &Chosen, name: &Name) -> String {
+    let releases = chosen.releases.iter().map(|release| release.name.clone());
+    let entries = chosen.entries.iter().filter(|(other, _)| other != name).map(|(other, _)| other.to_string());
+    let others: Vec<String> = releases.chain(entries).collect();
+    if others.is_empty() {
+        return String::new();
+    }
+    format!(
+        "; to give back the others, name them without it: kubectl maintenance off {} -n {}",
+        others.join(" "),
+        chosen.namespace
+    )
+}
+
+/// Before users are let in again: whether there is something to let them in to, behind each of the entry's Services.
 fn check_application(
     session: &Session<'_>,
     force: bool,
@@ -220,35 +248,39 @@ fn check_application(
     services: &BTreeSet<String>,
     plan: &mut Plan,
 ) -> Result<()> {
-    let ready = ready(session, chosen, services)?;
-    let without = ready.iter().filter(|(_, ready)| *ready == 0);
-    let without: Vec<String> = without.map(|(service, _)| format!("service/{service}")).collect();
-    if without.is_empty() {
-        return Ok(());
-    }
-    let (name, names) = (plan.name(), without.join(", "));
-    if without.len() < ready.len() {
-        plan.notes.push(format!("there is no ready pod behind {names}: users get no answer there"));
+    let (empty, unknown) = empty(session, chosen, services)?;
+    unknown.iter().for_each(|unknown| session.output.note(unknown));
+    if empty.is_empty() {
         return Ok(());
     }
     plan.empty = true;
-    let why = format!("the application behind {name} has no ready pod ({names}): users would get no answer");
+    let Subject::Entry(name) = &plan.subject else { return Ok(()) };
+    let why = format!(
+        "{name} leads to {}: users would get no answer there, so start the application first{}",
+        empty.join(", and to "),
+        without(chosen, name)
+    );
     refuse(session, force, &why)
 }
 
-/// How many ready endpoints each Service has that can have some.
-fn ready(session: &Session<'_>, chosen: &Chosen, services: &BTreeSet<String>) -> Result<Vec<(String, usize)>> {
+/// The Services without a ready endpoint, of those that can have some; and what cannot be told of them.
+fn empty(session: &Session<'_>, chosen: &Chosen, services: &BTreeSet<String>) -> Result<(Vec<String>, Vec<String>)> {
     let services: Vec<String> =
         services.iter().filter(|service| !chosen.around.is_external(service)).cloned().collect();
     let listed = endpoints::ready(session.kubectl, &chosen.namespace, services.iter().cloned())?;
-    let mut ready = Vec::new();
+    let around = &chosen.around;
+    let seen = !around.unseen.iter().any(|(kinds, _)| *kinds == "services");
+    let (mut empty, mut unknown) = (Vec::new(), Vec::new());
     for (service, listed) in services.into_iter().zip(listed) {
+        let there = around.services.iter().any(|known| name(known) == service);
         match listed {
-            Ok(endpoints) => ready.push((service, endpoints.len())),
-            Err(why) => session.output.note(&format!("whether service/{service} has ready pods cannot be told: {why}")),
+            Ok(endpoints) if !endpoints.is_empty() => {}
+            Ok(_) if seen && !there => empty.push(format!("service/{service}, which is not there")),
+            Ok(_) => empty.push(format!("service/{service}, which has no ready pod")),
+            Err(why) => unknown.push(format!("whether service/{service} has ready pods cannot be told: {why}")),
         }
     }
-    Ok(ready)
+    Ok((empty, unknown))
 }
 
 /// The entries that still lead to the application of an entry that is switched.
@@ -273,5 +305,5 @@ fn doors(entry: Value, services: &BTreeSet<String>, around: &Entries) -> Vec<Doo
 fn already(entry: &Value, page: &Page) -> String {
     let since = annotation(entry, "since").map(|since| format!(" since {since}")).unwrap_or_default();
     let by = annotation(entry, "by").map(|by| format!(", by {by}")).unwrap_or_default();
-    format!("it was led to the page of release {} already{since}{by}", page.release)
+    format!("was led to the page of release {} already{since}{by}", page.release)
 }

@@ -46,7 +46,8 @@ pub fn off(session: &Session<'_>, force: bool, chosen: &Chosen) -> Result<Vec<Pl
     let mut plans = Vec::new();
     for release in chosen.there.iter().filter(|release| !chosen.has_release(&release.name)) {
         let led = |entry: &Value| entry::page_of(entry).is_some_and(|page| page.release == release.name);
-        if !chosen.entries.iter().any(|(_, entry)| led(entry)) || release.is_shown() {
+        let ends = chosen.entries.iter().any(|(_, entry)| led(entry)) || release.is_unfinished();
+        if !ends || release.is_shown() {
             continue;
         }
         let (change, notes) = service::page_off(release);

@@ -84,7 +84,7 @@ fn mode(entry: &Value, page: Option<&Switched>) -> Option<Mode> {
     let led = page.is_some_and(|page| entry::services(entry).contains(&page.service));
     match entry::state(entry) {
         // It has lost its way back, and not its page.
-        State::Normal if led => Some(Mode::Maintenance),
+        State::Normal if led => None,
         State::Normal => Some(Mode::Normal),
         State::Switched => Some(Mode::Maintenance),
         _ if !led => Some(Mode::Normal),
@@ -134,7 +134,13 @@ fn kept(page: &Switched, paths: &[String]) -> Vec<String> {
 /// Whether it is still as it was switched.
 fn changed_meanwhile(name: &Name, entry: &Value, mode: Option<Mode>) -> Option<String> {
     let off = format!("kubectl maintenance off {name}");
+    if let Some(copied) = entry::copied(entry) {
+        return Some(format!("it {copied}"));
+    }
     match entry::state(entry) {
+        State::Normal if entry::is_unfinished(entry) => {
+            Some(format!("an off was ended before it had given back who owns which field: {off} does that"))
+        }
         State::Normal if is_switched(entry) => Some(
             "it was switched, and its annotation maintenance-mode.github.io/restore is gone or cannot be read: apply it again from where it is written, and take what is left of our annotations away"
                 .to_owned(),
@@ -144,14 +150,19 @@ fn changed_meanwhile(name: &Name, entry: &Value, mode: Option<Mode>) -> Option<S
             "somebody has put it back, so users get the application: {off} takes the annotations that are left away, kubectl maintenance on {name} leads them to the page again"
         )),
         State::Reapplied => Some(format!("somebody has put a part of it back: {off} gives the rest back")),
-        State::Changed(differs) if mode == Some(Mode::Normal) => Some(format!(
-            "somebody changed it meanwhile ({}), and users get the application: {off} says how to keep that, kubectl maintenance on {name} leads them to the page again, {off} --force restores it as it was before",
-            differs.join("; ")
-        )),
-        State::Changed(differs) => Some(format!(
-            "somebody changed it meanwhile ({}): {off} --force restores it as it was before",
-            differs.join("; ")
-        )),
+        State::Changed(differs) => {
+            let users = if mode == Some(Mode::Normal) { ", and users get the application" } else { "" };
+            let again = if entry::is_led_away(entry) {
+                format!("; kubectl maintenance on {name} leads it to the page as it is now, and the next off gives that back")
+            } else {
+                String::new()
+            };
+            Some(format!(
+                "somebody changed it meanwhile ({}){users}: {}{again}; {off} --force restores it as it was before",
+                differs.join("; "),
+                entry::how_to_keep_it(entry)
+            ))
+        }
     }
 }
 

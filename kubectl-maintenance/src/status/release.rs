@@ -108,6 +108,14 @@ impl Look<'_> {
                 left.join(" and ")
             ));
         }
+        if self.release.is_unfinished() {
+            // A page alone is no target.
+            let target = if self.release.is_page_alone() { "--all" } else { &self.release.name };
+            self.wrong.push(format!(
+                "an off was ended before it had given back who owns which field: kubectl maintenance off {target} -n {} does that",
+                self.release.namespace
+            ));
+        }
         let agree = self.release.modes().windows(2).all(|two| two[0].1 == two[1].1);
         if !agree {
             self.wrong

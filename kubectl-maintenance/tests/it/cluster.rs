@@ -45,7 +45,8 @@ pub(crate) struct State {
     /// How pods behave, by name.
     pub(crate) pods: BTreeMap<String, Pod>,
     /// `VERB KIND` or `VERB KIND/NAME` that are forbidden, such as `list pods` and `patch configmap/app-config`. After
-    /// `really` only without `--dry-run`, after `start` kubectl cannot be started, after `answer` its answer is lost.
+    /// `really` only without `--dry-run`, after `start` kubectl cannot be started, after `answer` its answer is lost, after
+    /// `give back` who owns which field cannot be written, as where the plugin was ended before that.
     pub(crate) forbidden: Vec<&'static str>,
     /// APIs that are not served.
     pub(crate) missing: Vec<&'static str>,
@@ -227,6 +228,10 @@ impl Cluster {
         self.state.borrow_mut().forbidden.push(what);
     }
 
+    pub(crate) fn allow_all(&self) {
+        self.state.borrow_mut().forbidden.clear();
+    }
+
     pub(crate) fn remove(&self, object: &str) {
         self.state.borrow_mut().objects.remove(object);
     }
@@ -385,6 +390,11 @@ impl Kubectl for Cluster {
                 {
                     return Ok(refused(&format!("Error from server (Forbidden): {object} is forbidden")));
                 }
+                if patch.contains("/metadata/managedFields")
+                    && state.forbidden.contains(&format!("give back {object}").as_str())
+                {
+                    return Ok(refused("Error from server (Conflict)"));
+                }
                 let Some(before) = state.objects.get(&key(object)) else {
                     return Ok(refused("Error from server (NotFound)"));
                 };
@@ -395,6 +405,9 @@ impl Kubectl for Cluster {
                     ));
                 }
                 take(&mut after, &serde_json::from_str(patch)?);
+                if after["metadata"]["annotations"].to_string().len() > 262_144 {
+                    return Ok(refused("metadata.annotations: Too long: may not be more than 262144 bytes"));
+                }
                 if let Some(webhook) = state.webhook {
                     webhook(&mut after);
                 }
@@ -570,10 +583,9 @@ impl State {
             names.clone()
         } else {
             let Some(service) = self.objects.get(&format!("services/{service}")) else { return json!({}) };
-            let selector = &service["spec"]["selector"];
+            let Some(wanted) = service["spec"]["selector"].as_object() else { return json!({}) };
             let pods = self.objects.iter().filter(|(key, _)| key.starts_with("pods/"));
             let found = pods.filter(|(_, pod)| {
-                let wanted = selector.as_object().unwrap();
                 let ready = pod["status"]["conditions"][0]["status"] == "True";
                 ready && wanted.iter().all(|(key, value)| pod["metadata"]["labels"][key] == *value)
             });
@@ -670,7 +682,8 @@ fn apply(object: &mut Value, patch: &Value) -> bool {
         let field = field.replace("~1", "/").replace("~0", "~");
         let Some(parent) = object.pointer_mut(parent).and_then(Value::as_object_mut) else { return false };
         let done = match text(&operation["op"]) {
-            "test" => parent.get(&field).unwrap_or(&Value::Null) == value,
+            // An empty map is one that is not there.
+            "test" => parent.get(&field).filter(|there| **there != json!({})).unwrap_or(&Value::Null) == value,
             "add" => {
                 parent.insert(field, value.clone());
                 true

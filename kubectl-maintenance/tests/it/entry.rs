@@ -105,9 +105,13 @@ fn several_entries_move_together_or_not_at_all() {
 fn a_missing_right_is_told_before_anything_changes() {
     let cluster = shop();
     cluster.forbid("patch route/shop");
-    cluster
-        .run(&["on", "ingress/shop", "route/shop"])
-        .ended(1, &["route/shop in namespace shop cannot be patched", "Nothing has changed"]);
+    cluster.run(&["on", "ingress/shop", "route/shop"]).ended(
+        1,
+        &[
+            "route/shop in namespace shop cannot be patched",
+            "rbac.toggle.entries gives that right. Nothing has changed",
+        ],
+    );
     nothing_has_changed(&cluster);
 }
 
@@ -200,7 +204,10 @@ fn what_somebody_led_elsewhere_can_be_kept_as_it_is() {
     nothing_has_changed(&cluster);
     cluster.run(&["status", "ingress/shop"]).ended(
         1,
-        &["and users get the application: kubectl maintenance off ingress/shop says how to keep that, kubectl maintenance on ingress/shop leads them to the page again"],
+        &[
+            "and users get the application: to keep what it is now, take our annotations away: kubectl annotate ingress/shop",
+            "; kubectl maintenance on ingress/shop leads it to the page as it is now, and the next off gives that back; kubectl maintenance off ingress/shop --force restores it as it was before",
+        ],
     );
 }
 
@@ -216,14 +223,14 @@ fn status_tells_which_entries_it_may_not_see() {
 }
 
 #[test]
-fn an_entry_that_has_lost_its_way_back_is_wrong_and_still_in_maintenance() {
+fn an_entry_that_has_lost_its_way_back_is_wrong_and_in_neither_mode() {
     let cluster = shop();
     cluster.run(&["on", "ingress/shop"]).ended(0, &[]);
     for lost in ["[", ""] {
         cluster.annotate("ingresses/shop", "maintenance-mode.github.io/restore", lost);
         cluster.run(&["status"]).ended(
             1,
-            &["ingress/shop: maintenance, led to the page of release page", "WRONG: it was switched, and its annotation maintenance-mode.github.io/restore is gone or cannot be read"],
+            &["ingress/shop  entry  neither", "ingress/shop: neither", "WRONG: it was switched, and its annotation maintenance-mode.github.io/restore is gone or cannot be read"],
         );
         cluster.run(&["off", "ingress/shop", "--force"]).ended(1, &["not known what was there before"]);
     }
@@ -376,7 +383,7 @@ fn the_page_is_that_of_the_only_standby_release_or_of_the_one_that_is_named() {
     // Of one that is switched it stays the same.
     cluster
         .run(&["on", "ingress/shop", "--reason", "longer"])
-        .ended(0, &["it was led to the page of release other already since"]);
+        .ended(0, &["was led to the page of release other already since"]);
     // One that somebody has put back leads to no page, and may be led to another's.
     cluster.edit(
         "ingresses/shop",
@@ -514,7 +521,7 @@ fn a_second_on_adds_to_the_first() {
     let cluster = shop();
     cluster.run(&["on", "ingress/shop"]).ended(0, &[]);
     let said = cluster.run(&["on", "ingress/shop", "--keep-path", "/hooks"]);
-    said.ended(0, &["it was led to the page of release page already since 2026-12-01T20:00:00Z, by ann"]);
+    said.ended(0, &["was led to the page of release page already since 2026-12-01T20:00:00Z, by ann"]);
     let paths = cluster.object("ingresses/shop")["spec"]["rules"][0]["http"]["paths"].clone();
     assert!(paths.to_string().contains("/hooks"), "{paths}");
     cluster.run(&["off", "ingress/shop"]).ended(0, &[]);
@@ -573,15 +580,17 @@ fn what_was_applied_again_only_loses_our_annotations() {
 }
 
 #[test]
-fn users_are_let_in_where_one_service_of_the_entry_has_a_ready_pod() {
+fn users_are_let_in_where_each_service_of_the_entry_has_a_ready_pod() {
     let cluster = shop();
     cluster.run(&["on", "ingress/shop"]).ended(0, &[]);
     cluster.remove("pods/shop-1");
     cluster.remove("pods/shop-2");
-    let why = "the application behind ingress/shop has no ready pod (service/shop): users would get no answer";
-    cluster.run(&["off", "ingress/shop"]).ended(1, &[why, "Nothing has changed"]);
+    let why = "ingress/shop leads to service/shop, which has no ready pod: users would get no answer there, so start the application first. Nothing has changed";
+    cluster.run(&["off", "ingress/shop"]).ended(1, &[why]);
     nothing_has_changed(&cluster);
-    cluster.run(&["off", "ingress/shop", "--force"]).ended(0, &["forced: the application behind ingress/shop"]);
+    cluster
+        .run(&["off", "ingress/shop", "--force"])
+        .ended(0, &["forced: ingress/shop leads to service/shop, which has no"]);
 
     let cluster = shop();
     let more =
@@ -589,10 +598,20 @@ fn users_are_let_in_where_one_service_of_the_entry_has_a_ready_pod() {
     let mut ingress = cluster.object("ingresses/shop");
     ingress["spec"]["rules"][0]["http"]["paths"].as_array_mut().unwrap().push(more);
     cluster.edit("ingresses/shop", "/spec", ingress["spec"].clone());
-    cluster.run(&["on", "ingress/shop"]).ended(0, &[]);
+    cluster.ingress("old", HOST, "shop", &json!({}));
+    let note =
+        "ingress/shop: leads to service/api, which is not there, in mode normal: off is refused while that is so";
+    cluster.run(&["on", "ingress/shop", "ingress/old"]).ended(0, &[note]);
+    let others = "to give back the others, name them without it: kubectl maintenance off ingress/old -n shop. Nothing";
     cluster
-        .run(&["off", "ingress/shop"])
-        .ended(0, &["there is no ready pod behind service/api: users get no answer there"]);
+        .run(&["off", "--all", "--yes"])
+        .ended(1, &["ingress/shop leads to service/api, which is not there: users would get no answer there", others]);
+    nothing_has_changed(&cluster);
+    cluster.service("api", &json!({"app": "api"}));
+    cluster.run(&["on", "ingress/shop"]).ended(0, &["leads to service/api, which has no ready pod, in mode normal"]);
+    cluster.run(&["off", "ingress/shop"]).ended(1, &["leads to service/api, which has no ready pod: users would"]);
+    nothing_has_changed(&cluster);
+    cluster.run(&["off", "ingress/shop", "--force"]).ended(0, &["forced: ingress/shop leads to service/api"]);
 }
 
 #[test]
@@ -861,7 +880,7 @@ fn status_tells_of_switched_entries_and_of_those_that_are_named() {
     );
     cluster.run(&["status", "-A"]).ended(0, &["ingress/shop in shop"]);
     cluster.edit("ingresses/shop", "/spec/rules/0/host", json!("theirs"));
-    let says = r#"WRONG: somebody changed it meanwhile (spec.rules.0.host is "theirs", and was "*.example.org"): kubectl maintenance off ingress/shop --force"#;
+    let says = r#"WRONG: somebody changed it meanwhile (spec.rules.0.host is "theirs", and was "*.example.org"): to keep what it is now"#;
     cluster.run(&["status"]).ended(1, &["neither", says]);
     // Led elsewhere, it leads to no page.
     cluster.edit("ingresses/shop", "/spec/rules/0/http/paths/0/backend/service/name", json!("theirs"));
@@ -895,6 +914,55 @@ fn an_entry_that_would_be_kept_as_a_whole_is_named_as_such() {
             "leave it out",
             "Nothing has changed",
         ],
+    );
+    nothing_has_changed(&cluster);
+}
+
+#[test]
+fn a_copy_of_an_entry_that_was_switched_is_not_given_what_the_original_was() {
+    let cluster = shop();
+    cluster.run(&["on", "ingress/shop"]).ended(0, &[]);
+    let mut copy = cluster.object("ingresses/shop");
+    copy["metadata"]["name"] = json!("copy");
+    copy["spec"]["rules"][0]["host"] = json!("copy.example.org");
+    cluster.state.borrow_mut().objects.insert("ingresses/copy".to_owned(), copy.clone());
+    let why = "is a copy of ingress/shop, made while that was switched, and has its way back: lead it to its own backends (kubectl edit ingress/copy --namespace shop), and take our annotations away: kubectl annotate ingress/copy --namespace shop maintenance-mode.github.io/since-";
+    for refused in [vec!["on", "ingress/copy"], vec!["off", "ingress/copy"], vec!["off", "ingress/copy", "--force"]] {
+        cluster.run(&refused).ended(1, &[&format!("ingress/copy {why}"), "Nothing has changed"]);
+        nothing_has_changed(&cluster);
+    }
+    cluster.run(&["status", "ingress/copy"]).ended(1, &[&format!("WRONG: it {why}")]);
+    cluster.run(&["on", "--all", "--yes"]).ended(0, &[&format!("ingress/copy: {why}")]);
+    cluster.run(&["off", "--all", "--yes"]).ended(0, &[&format!("ingress/copy: {why}")]);
+    assert_eq!(cluster.object("ingresses/copy")["spec"], copy["spec"]);
+    assert_eq!(backend(&cluster, "shop"), "shop");
+}
+
+#[test]
+fn one_entry_that_somebody_changed_does_not_keep_the_others_on_the_page() {
+    let cluster = shop();
+    cluster.ingress("old", HOST, "shop", &json!({}));
+    cluster.run(&["on", "ingress/shop", "ingress/old"]).ended(0, &[]);
+    cluster.edit("ingresses/shop", "/spec/rules/0/host", json!("theirs.example.org"));
+    cluster.run(&["off", "--all", "--yes"]).ended(
+        1,
+        &[
+            "ingress/shop was changed by somebody meanwhile",
+            "Nothing has changed; to give back the others, name them without it: kubectl maintenance off ingress/old -n shop; --force restores it as it was before, best in a command of its own",
+        ],
+    );
+    let keep = "to keep what it is now, take our annotations away, once nothing of it leads to the page any more: kubectl annotate ingress/shop";
+    cluster.run(&["status", "ingress/shop"]).ended(1, &[keep, "off ingress/shop --force restores it as it was before"]);
+}
+
+#[test]
+fn an_entry_whose_way_back_no_annotation_holds_is_told_what_helps() {
+    let cluster = shop();
+    let rule = cluster.object("ingresses/shop")["spec"]["rules"][0].clone();
+    cluster.edit("ingresses/shop", "/spec/rules", vec![rule; 1100].into());
+    cluster.run(&["on", "ingress/shop"]).ended(
+        1,
+        &["is too long for an annotation, so split it into several, or switch it by a front Service. Nothing"],
     );
     nothing_has_changed(&cluster);
 }

@@ -1,6 +1,6 @@
 //! What belongs to Helm, Argo CD or Flux.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::cluster::Cluster;
 
@@ -173,7 +173,7 @@ fn status_tells_who_owns_what_is_switched() {
 
 #[test]
 fn what_helm_4_itself_has_set_stays_ours_so_that_its_next_upgrade_stops() {
-    let ours = |object: &serde_json::Value| {
+    let ours = |object: &Value| {
         let mut managers = object["metadata"]["managedFields"].as_array().unwrap().iter();
         managers.any(|entry| entry["manager"] == "kubectl-maintenance")
     };
@@ -226,4 +226,102 @@ fn what_helm_took_when_it_ended_a_maintenance_is_its_own_after_the_next_one() {
     cluster.run(&["on", "--wait=false"]).ended(0, &[]);
     cluster.run(&["off", "--wait=false"]).ended(0, &[]);
     assert_eq!(cluster.object(CONFIG)["metadata"]["managedFields"], helms);
+}
+
+/// Each kind, with the object that is switched, who owns its field, and the target.
+const EACH_KIND: [(&str, &str, &str, [&str; 2]); 3] = [
+    ("give back configmap/app-config", CONFIG, "web", ["f:data", "f:MAINTENANCE_MODE"]),
+    ("give back service/shop-front", "services/shop-front", "page", ["f:spec", "f:selector"]),
+    ("give back ingress/shop", "ingresses/shop", "ingress/shop", ["f:spec", "f:rules"]),
+];
+
+fn of_each_kind(at: usize) -> Cluster {
+    let cluster = if at == 0 { Cluster::tiers() } else { Cluster::standby() };
+    cluster.ingress("shop", "*.example.org", "shop", &json!({}));
+    let (_, object, _, [map, field]) = EACH_KIND[at];
+    cluster.written(object, "helm", "Apply", &json!({map: {field: {}}}));
+    cluster
+}
+
+/// What is there but its version, and an empty map, which the API server leaves out.
+fn comparable(object: &Value) -> Value {
+    let mut object = object.clone();
+    object["metadata"].as_object_mut().unwrap().remove("resourceVersion");
+    if object["metadata"]["annotations"] == json!({}) {
+        object["metadata"].as_object_mut().unwrap().remove("annotations");
+    }
+    object
+}
+
+#[test]
+fn an_off_that_was_ended_before_it_gave_back_who_owns_which_field_is_finished_by_the_next() {
+    for (at, (forbidden, object, target, _)) in EACH_KIND.into_iter().enumerate() {
+        let named = forbidden.trim_start_matches("give back ");
+        let cluster = of_each_kind(at);
+        let before = comparable(&cluster.object(object));
+        for ended in 1..=2 {
+            cluster.run(&["on", "--wait=false", target]).ended(0, &[]);
+            cluster.forbid(forbidden);
+            let says = format!("{named} in namespace shop: its managedFields cannot be given back");
+            cluster.run(&["off", "--wait=false", target]).ended(0, &[&says, "repeat this command to try it again"]);
+            let left = cluster.object(object);
+            let annotations = left["metadata"]["annotations"].as_object().unwrap();
+            let ours: Vec<&str> = annotations
+                .keys()
+                .filter_map(|name| name.strip_prefix("maintenance-mode.github.io/"))
+                .filter(|name| *name != "selectors")
+                .collect();
+            assert_eq!(ours, ["restore-meta"], "{ended} {left:#}");
+            cluster
+                .run(&["status", target])
+                .ended(1, &["WRONG: an off was ended before it had given back who owns which field"]);
+            cluster.allow_all();
+        }
+        cluster.run(&["off", "--all", "--yes", "--wait=false"]).ended(0, &[]);
+        assert_eq!(comparable(&cluster.object(object)), before);
+        cluster.run(&["off", "--wait=false", target]).ended(0, &[]);
+        assert_eq!(cluster.changes(), [[""; 0]; 0]);
+    }
+}
+
+#[test]
+fn the_wish_of_a_maintenance_that_is_over_does_not_come_back_with_the_next() {
+    let cluster = of_each_kind(2);
+    cluster.run(&["on", "--wait=false", "ingress/shop", "--keep-path", "/pay"]).ended(0, &[]);
+    cluster.forbid("give back ingress/shop");
+    cluster.run(&["off", "--wait=false", "ingress/shop"]).ended(0, &[]);
+    cluster.run(&["on", "--wait=false", "ingress/shop"]).ended(0, &[]);
+    assert!(!cluster.object("ingresses/shop")["spec"].to_string().contains("/pay"));
+}
+
+#[test]
+fn what_is_put_back_after_an_off_that_failed_is_as_on_has_left_it() {
+    let cluster = of_each_kind(2);
+    cluster.ingress("two", "*.example.org", "shop", &json!({}));
+    let before = comparable(&cluster.object("ingresses/shop"));
+    let both = ["ingress/shop", "ingress/two"];
+    cluster.run(&["on", "--wait=false", both[0], both[1]]).ended(0, &[]);
+    let during = comparable(&cluster.object("ingresses/shop"));
+    cluster.forbid("really patch ingress/two");
+    cluster
+        .run(&["off", "--wait=false", both[0], both[1]])
+        .ended(1, &["What is in which mode now: ingress/shop in namespace shop is as it was"]);
+    assert_eq!(comparable(&cluster.object("ingresses/shop")), during);
+    cluster.allow_all();
+    cluster.run(&["off", "--wait=false", both[0], both[1]]).ended(0, &[]);
+    assert_eq!(comparable(&cluster.object("ingresses/shop")), before);
+}
+
+#[test]
+fn an_off_that_is_finished_later_keeps_what_was_to_stay_ours() {
+    let cluster = Cluster::tiers();
+    cluster.edit(CONFIG, "/data/MAINTENANCE_MODE", json!("true"));
+    cluster.written(CONFIG, "helm", "Apply", &json!({"f:data": {"f:MAINTENANCE_MODE": {}}}));
+    cluster.forbid("give back configmap/app-config");
+    cluster.run(&["off", "--wait=false"]).ended(0, &["repeat this command"]);
+    cluster.allow_all();
+    cluster.run(&["off", "--wait=false"]).ended(0, &[]);
+    let object = cluster.object(CONFIG);
+    assert!(object["metadata"]["managedFields"].to_string().contains("kubectl-maintenance"), "{object:#}");
+    assert!(!object["metadata"].to_string().contains("restore-meta"), "{object:#}");
 }
