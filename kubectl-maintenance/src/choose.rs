@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use serde_json::Value;
 
 use crate::entries::{Entries, is_excluded, is_switched, is_the_charts, name_of};
-use crate::entry;
+use crate::entry::{self, Wish};
 use crate::failure::Misuse;
 use crate::kubectl::Kubectl;
 use crate::object::Name;
@@ -31,8 +31,12 @@ pub struct Chosen {
     pub there: Vec<Release>,
     /// All entries and Services of the namespace.
     pub around: Entries,
-    /// What `--all` leaves out.
+    /// Whether that is `--all`.
+    pub all: bool,
+    /// What is left out: by `--all`, or as `--keep-path` keeps it as a whole.
     pub left_out: Vec<LeftOut>,
+    /// The entries that `--keep-path` keeps as a whole.
+    pub kept: Vec<String>,
 }
 
 /// The targets that are named, or all that `--all` takes, else the only release in the namespace.
@@ -57,11 +61,12 @@ pub fn choose(
     for release in &mut there {
         release.led_here = around.led_to(&release.name).map(|(name, _)| name).collect();
     }
+    let (releases, entries, left_out) = (Vec::new(), Vec::new(), Vec::new());
     let mut chosen =
-        Chosen { namespace, releases: Vec::new(), entries: Vec::new(), there, around, left_out: Vec::new() };
+        Chosen { namespace, releases, entries, there, around, all: switch.all, left_out, kept: Vec::new() };
     match switch.targets.as_slice() {
         [] if switch.all => chosen.take_all(session, force, mode)?,
-        [] => chosen.take_the_only_release(kubectl, mode)?,
+        [] => chosen.take_the_only_release(session, mode)?,
         targets => {
             for target in targets {
                 chosen.take(kubectl, target)?;
@@ -103,6 +108,23 @@ impl Chosen {
         let to_the_page =
             fronts.filter(|(release, front)| self.has_release(&release.name) || front.mode() == Ok(Mode::Maintenance));
         to_the_page.map(|(_, front)| front.name().name).collect()
+    }
+
+    /// Leaves entries out that have nothing beside what a wish keeps, where others are to be switched.
+    pub fn leave_what_is_kept(&mut self, session: &Session<'_>, wish: &Wish, receipt: &mut Receipt) {
+        let kept = |entry: &Value| !is_switched(entry) && entry::is_kept_whole(entry, wish);
+        if self.entries.iter().all(|(_, entry)| kept(entry)) {
+            return;
+        }
+        for (name, _) in self.entries.extract_if(.., |(_, entry)| kept(entry)) {
+            let why = "has nothing beside what --keep-path leaves to the application".to_owned();
+            if !self.all {
+                session.output.note(&format!("{name} {why}, and is not switched"));
+            }
+            self.kept.push(name.to_string());
+            self.left_out.push(LeftOut { object: name.to_string(), why });
+        }
+        receipt.left_out = self.left_out.clone();
     }
 
     /// Everything that is to be switched.
@@ -159,7 +181,7 @@ impl Chosen {
         }
     }
 
-    fn take_the_only_release(&mut self, kubectl: &dyn Kubectl, mode: Mode) -> Result<()> {
+    fn take_the_only_release(&mut self, session: &Session<'_>, mode: Mode) -> Result<()> {
         let namespace = &self.namespace;
         let misuse = |why: String| Err(Misuse(why).into());
         match self.there.as_slice() {
@@ -173,9 +195,12 @@ impl Chosen {
                         "release {name} has no front Service, so name what is to lead to its page: {}",
                         entries.join(", ")
                     )),
-                    (entries, Mode::Normal) if entries.is_empty() => misuse(format!(
-                        "release {name} has no front Service, and no entry leads to its page, so nothing is in maintenance"
-                    )),
+                    (entries, Mode::Normal) if entries.is_empty() => {
+                        session.output.note(&format!(
+                            "release {name} has no front Service, and no entry leads to its page, so nothing is in maintenance"
+                        ));
+                        Ok(())
+                    }
                     (entries, Mode::Normal) => misuse(format!(
                         "release {name} has no front Service, so name what is to be given back: {}",
                         entries.join(", ")
@@ -194,7 +219,7 @@ impl Chosen {
                         switched.join(", ")
                     ));
                 }
-                match release::nothing(kubectl, Some(namespace), None)? {
+                match release::nothing(session.kubectl, Some(namespace), None)? {
                     Some(why) => bail!(why),
                     None => {
                         misuse(format!("there is no release in namespace {namespace}: name another with --namespace"))

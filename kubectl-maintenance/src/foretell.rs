@@ -13,16 +13,12 @@ use crate::session::Session;
 use crate::switch::refuse;
 use crate::{settings, stamp};
 
-/// Refuses to switch an entry that Argo CD or Flux applies.
-///
-/// # Errors
-/// Where it is not forced.
-pub fn refuse_entry(session: &Session<'_>, force: bool, name: &Name, entry: &Value) -> Result<()> {
-    let Some(owner) = owner(entry) else { return Ok(()) };
-    match owner.instead_of_an_entry() {
-        Some(instead) => refuse(session, force, &format!("{name} is written by {}; {instead}", owner.describe())),
-        None => Ok(()),
-    }
+/// Why an entry that Argo CD or Flux applies is not to be switched, and what to do instead.
+#[must_use]
+pub fn taken_back(name: &Name, entry: &Value) -> Option<String> {
+    let owner = owner(entry)?;
+    let instead = owner.instead_of_an_entry()?;
+    Some(format!("{name} is written by {}; {instead}", owner.describe()))
 }
 
 /// One line on a controller that has made an entry, and looks after it.

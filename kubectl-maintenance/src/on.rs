@@ -29,8 +29,9 @@ use crate::who;
 pub fn run(session: &Session<'_>, on: &On, now: Timestamp, receipt: &mut Receipt) -> Result<bool> {
     let texts = Texts::new(planned_end(on, now)?, on.message.clone());
     let wish = wish(on)?;
-    let chosen = choose(session, &on.switch, on.force, Mode::Maintenance, receipt)?;
+    let mut chosen = choose(session, &on.switch, on.force, Mode::Maintenance, receipt)?;
     refuse_wish_for_all(on, &chosen)?;
+    chosen.leave_what_is_kept(session, &wish, receipt);
     confirm(session, &on.switch, Mode::Maintenance, &chosen)?;
     let by = who::user(session.kubectl)?;
     receipt.by = Some(by.clone());
@@ -109,6 +110,8 @@ fn wish(on: &On) -> Result<Wish> {
 /// The entries that will still lead to the application when all is switched.
 fn tell_others(plan: &mut Plan, chosen: &Chosen) {
     plan.others.retain(|other| !chosen.entries.iter().any(|(name, _)| name.to_string() == *other));
+    // What is kept as a whole is meant to. What --all leaves out for another reason is not.
+    plan.others.retain(|other| !chosen.kept.contains(other));
     if !plan.others.is_empty() {
         plan.notes.push(format!("these entries still lead to the application: {}", plan.others.join(", ")));
     }

@@ -2,8 +2,9 @@
 
 use jiff::Timestamp;
 
+use crate::choose::Chosen;
 use crate::pods::Wanted;
-use crate::release::Release;
+use crate::release::{Front, Mode, Release};
 use crate::settings::{self, MESSAGE, UNTIL};
 
 /// What the page is to say.
@@ -49,6 +50,22 @@ impl Texts {
             message: self.message.clone().filter(|message| !message.trim().is_empty() && alone),
             gone_until: gone(UNTIL).and_then(|until| until.parse().ok()),
             gone_message: gone(MESSAGE),
+        })
+    }
+
+    /// That users of others read it as well: of entries and front Services that lead to the same page, and are not chosen.
+    #[must_use]
+    pub fn read_by_others(&self, release: &Release, chosen: &Chosen) -> Option<String> {
+        let led = release.led_here.iter().filter(|name| !chosen.has_entry(name)).cloned();
+        let own = !chosen.has_release(&release.name);
+        let fronts = release.fronts.iter().filter(|front| own && front.mode() == Ok(Mode::Maintenance));
+        let others: Vec<String> = led.chain(fronts.map(Front::name)).map(|name| name.to_string()).collect();
+        (!self.keys().is_empty() && !others.is_empty()).then(|| {
+            format!(
+                "the page of release {} is shown to users of {} too: they read this as well",
+                release.name,
+                others.join(", ")
+            )
         })
     }
 

@@ -10,8 +10,9 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
+use super::lost::Served;
 use super::paths::{covers, length};
-use super::{EXCLUDED, EntryKind, Page, Wish, left_to};
+use super::{EXCLUDED, Page, Wish};
 use crate::change::Change;
 use crate::object::{self, list, namespace, text};
 
@@ -38,7 +39,9 @@ pub(super) fn switch(change: &mut Change, others: &[Value], page: &Page, wish: &
     }
     let mut kept = Vec::new();
     for path in wish.topmost_paths() {
-        if !serves(&original, path) {
+        if redirects(&original, path) {
+            notes.push(format!("redirects {path} as before"));
+        } else if !serves(&original, path) {
             notes.push(format!("has no rule with a backend that serves {path}"));
         }
         let rules = kept_rules(&name, &original, path)?;
@@ -51,7 +54,7 @@ pub(super) fn switch(change: &mut Change, others: &[Value], page: &Page, wish: &
                 kept.extend(rules);
             }
             Some(other) if hosts(&change.before).is_subset(&hosts(other)) => {
-                notes.push(format!("leaves {path} to {}", left_to(EntryKind::HttpRoute, other, path)));
+                notes.push(format!("leaves {path} to httproute/{}, which serves it", object::name(other)));
             }
             Some(other) => {
                 return Err(format!(
@@ -138,22 +141,18 @@ fn with_header(name: &str, rule: &Value, header: &str, value: &str) -> Result<Va
 /// longer.
 fn kept_rules(name: &str, rules: &[Value], path: &str) -> Result<Vec<Value>, String> {
     let instead = format!("make an HTTPRoute of {path} to the application, {EXCLUDED}, instead");
-    let all: Vec<Serving<'_>> = rules.iter().flat_map(Serving::of).collect();
-    if let Some(pattern) = all.iter().find(|one| text(&one.matched, "/path/type") == "RegularExpression") {
+    let mut all = rules.iter().flat_map(Serving::of);
+    if let Some(pattern) = all.find(|one| text(&one.matched, "/path/type") == "RegularExpression") {
         return Err(format!(
             "{name} has the pattern {} as a path, and whether that comes before a prefix is the controller's own, so \
              --keep-path cannot tell: {instead}",
             path_of(&pattern.matched)
         ));
     }
-    let mut serving: Vec<Serving<'_>> = all.into_iter().filter(|one| one.serves_below(path)).collect();
+    let mut serving = serving(rules, path);
     if !serving.iter().any(|one| has_backends(one.rule)) {
         return Ok(Vec::new());
     }
-    // What a rule serves without a condition no shorter prefix gets.
-    let unconditional = serving.iter().filter(|one| one.conditions() == (false, 0, 0));
-    let shortest = unconditional.map(Serving::length).max().unwrap_or_default();
-    serving.retain(|one| one.length() >= shortest);
     serving.sort_by_key(|one| Reverse(one.length()));
     let overtakes = |one: &Serving<'_>| {
         let longer = serving.iter().filter(|other| other.length() > one.length());
@@ -169,6 +168,24 @@ fn kept_rules(name: &str, rules: &[Value], path: &str) -> Result<Vec<Value>, Str
     Ok(shorter.map(|one| one.made_longer(path)).collect())
 }
 
+/// The matches that serve a path: what a rule serves without a condition no shorter prefix gets.
+fn serving<'r>(rules: &'r [Value], path: &str) -> Vec<Serving<'r>> {
+    let mut serving: Vec<Serving<'_>> =
+        rules.iter().flat_map(Serving::of).filter(|one| one.serves_below(path)).collect();
+    let unconditional = serving.iter().filter(|one| one.conditions() == (false, 0, 0));
+    let shortest = unconditional.map(Serving::length).max().unwrap_or_default();
+    serving.retain(|one| one.length() >= shortest);
+    serving
+}
+
+/// Whether a path is redirected, whoever asks.
+fn redirects(rules: &[Value], path: &str) -> bool {
+    let redirects =
+        |one: &Serving<'_>| list(one.rule, "/filters").any(|filter| text(filter, "/type") == "RequestRedirect");
+    let serving = serving(rules, path);
+    !serving.is_empty() && serving.iter().all(redirects)
+}
+
 /// Whether a rule with backends serves a path, or something below it.
 fn serves(rules: &[Value], path: &str) -> bool {
     let mut all = rules.iter().filter(|rule| has_backends(rule)).flat_map(Serving::of);
@@ -181,6 +198,11 @@ fn takes_from(route: &Value, other: &Value, path: &str) -> bool {
         let rules = list(route, "/spec/rules").flat_map(Serving::of);
         rules.filter(|one| one.serves_below(path)).map(|one| one.length()).max()
     };
+    !hosts(route).is_disjoint(&hosts(other)) && shares_a_parent(route, other) && longest(other) > longest(route)
+}
+
+/// Whether two routes belong to the same Gateway.
+pub(super) fn shares_a_parent(one: &Value, other: &Value) -> bool {
     let parent = |route: &Value, parent: &Value| {
         let elsewhere = parent.pointer("/namespace").and_then(Value::as_str);
         (elsewhere.unwrap_or(namespace(route)).to_owned(), text(parent, "/name").to_owned())
@@ -188,9 +210,31 @@ fn takes_from(route: &Value, other: &Value, path: &str) -> bool {
     let parents = |route: &Value| -> BTreeSet<(String, String)> {
         list(route, "/spec/parentRefs").map(|named| parent(route, named)).collect()
     };
-    !hosts(route).is_disjoint(&hosts(other))
-        && !parents(route).is_disjoint(&parents(other))
-        && longest(other) > longest(route)
+    !parents(one).is_disjoint(&parents(other))
+}
+
+/// What it serves, each of its hosts alike.
+pub(super) fn served(route: &Value) -> Vec<Served> {
+    let mut served = Vec::new();
+    for (host, rule) in
+        hosts(route).into_iter().flat_map(|host| list(route, "/spec/rules").map(move |rule| (host, rule)))
+    {
+        served.extend(matches(rule).iter().map(|one| Served {
+            host: host.to_owned(),
+            path: path_of(one).to_owned(),
+            exact: !matches!(text(one, "/path/type"), "" | "PathPrefix"),
+            services: list(rule, "/backendRefs").map(|backend| text(backend, "/name").to_owned()).collect(),
+        }));
+    }
+    served
+}
+
+/// Whether it has rules with backends, and a wish keeps all of them. Of a pattern that cannot be told.
+pub(super) fn is_kept_whole(route: &Value, wish: &Wish) -> bool {
+    let mut switched = list(route, "/spec/rules").filter(|rule| has_backends(rule)).flat_map(matches).peekable();
+    let kept = |one: &Value| wish.topmost_paths().any(|keep| covers(keep, path_of(one)));
+    let is_pattern = |one: &Value| text(one, "/path/type") == "RegularExpression";
+    switched.peek().is_some() && switched.all(|one| kept(&one) && !is_pattern(&one))
 }
 
 /// The hosts of a route; one without any has the empty text.

@@ -6,8 +6,9 @@ use std::iter;
 
 use serde_json::{Value, json};
 
+use super::lost::Served;
 use super::paths::{covers, length};
-use super::{EXCLUDED, EntryKind, Page, Wish, left_to};
+use super::{EXCLUDED, EntryKind, Page, Wish};
 use crate::change::Change;
 use crate::object::{self, PREFIX, label, list, map, namespace, pointer, text};
 
@@ -40,7 +41,8 @@ pub(super) fn switch(change: &mut Change, others: &[Value], page: &Page, wish: &
             match all.find(|other| serves_more_of(other, &host, keep, paths)) {
                 Some(other) if object::name(other) == object::name(&ingress) => {}
                 Some(other) => {
-                    notes.push(format!("leaves {} to {}", at(keep), left_to(EntryKind::Ingress, other, keep)));
+                    let other = object::name(other);
+                    notes.push(format!("leaves {} to ingress/{other}, which serves it", at(keep)));
                 }
                 None => {
                     notes.push(format!("has {} meanwhile, to the application", at(keep)));
@@ -66,9 +68,6 @@ pub(super) fn switch(change: &mut Change, others: &[Value], page: &Page, wish: &
         None => {}
     }
 
-    if is_canary(&ingress) {
-        notes.push("is a canary: what the Ingress of its host answers is not switched with it".to_owned());
-    }
     let dropped = |key: &String| taken.contains(key) || wish.drop_annotations.contains(key);
     let mut annotations = map(&ingress, "/metadata/annotations");
     let speaks_otherwise = |key: &str, value: &str| match value {
@@ -120,8 +119,7 @@ fn refuse(name: &str, ingress: &Value, taken: &[String], wish: &Wish) -> Result<
              keep one as it is: {instead}"
         ));
     }
-    let by_regex = annotated(ingress, &format!("{NGINX}use-regex")) == "true";
-    if let Some(pattern) = all_paths(ingress).find(|path| by_regex || is_pattern(path)) {
+    if let Some(pattern) = all_paths(ingress).find(|path| is_by_regex(ingress) || is_pattern(path)) {
         return Err(format!(
             "{name} has the pattern {} as a path, and which of its paths comes first is the controller's own, so --keep-path \
              cannot tell: {instead}",
@@ -171,13 +169,37 @@ fn serves_more_of(other: &Value, host: &str, keep: &str, paths: &[Value]) -> boo
 }
 
 /// Whether one controller may serve both: a class that is not named is the cluster's own default.
-fn may_share_a_controller(one: &Value, other: &Value) -> bool {
+pub(super) fn may_share_a_controller(one: &Value, other: &Value) -> bool {
     let class = |ingress| match text(ingress, "/spec/ingressClassName") {
         "" => annotated(ingress, "kubernetes.io/ingress.class"),
         class => class,
     };
     let (one, other) = (class(one), class(other));
     one == other || one.is_empty() || other.is_empty()
+}
+
+/// What it serves, by paths of its own.
+pub(super) fn served(ingress: &Value) -> Vec<Served> {
+    let of_rule = |rule: &Value| -> Vec<Served> {
+        let served = |path: &Value| Served {
+            host: text(rule, "/host").to_owned(),
+            path: path_of(path).to_owned(),
+            exact: text(path, "/pathType") == "Exact",
+            services: vec![text(path, "/backend/service/name").to_owned()],
+        };
+        list(rule, "/http/paths").map(served).collect()
+    };
+    list(ingress, "/spec/rules").flat_map(of_rule).collect()
+}
+
+/// Whether it has paths, and a wish keeps all of them. Of a pattern that cannot be told.
+pub(super) fn is_kept_whole(ingress: &Value, wish: &Wish) -> bool {
+    let switched: Vec<&Value> = all_paths(ingress).filter(|path| !is_action(&path["backend"])).collect();
+    let kept = |path: &Value| wish.topmost_paths().any(|keep| covers(keep, path_of(path)));
+    !switched.is_empty()
+        && ingress.pointer("/spec/defaultBackend").is_none()
+        && !is_by_regex(ingress)
+        && switched.into_iter().all(|path| kept(path) && !is_pattern(path))
 }
 
 /// The Services that it leads to.
@@ -232,8 +254,14 @@ fn is_action(backend: &Value) -> bool {
     text(backend, "/service/port/name") == "use-annotation"
 }
 
-fn is_canary(ingress: &Value) -> bool {
+/// Whether it takes a part of the requests of another Ingress.
+#[must_use]
+pub fn is_canary(ingress: &Value) -> bool {
     annotated(ingress, &format!("{NGINX}canary")) == "true"
+}
+
+fn is_by_regex(ingress: &Value) -> bool {
+    annotated(ingress, &format!("{NGINX}use-regex")) == "true"
 }
 
 fn is_pattern(path: &Value) -> bool {

@@ -7,6 +7,7 @@
 
 mod http_route;
 mod ingress;
+mod lost;
 mod paths;
 mod route;
 mod wish;
@@ -16,12 +17,13 @@ use std::fmt;
 
 use serde_json::{Map, Value, json};
 
-use crate::change::{Change, differences, put};
-use crate::object::{Name, PREFIX, annotation, annotation_at, label, list, namespace, pointer, text};
+use crate::change::{Change, differences};
+use crate::object::{Name, PREFIX, annotation, label, list, namespace, pointer, text};
 use crate::restore::{self, Field};
 use crate::stamp::{self, Stamp, keep_meta};
 
-pub use ingress::twins;
+pub use ingress::{is_canary, twins};
+pub use lost::{Lost, lost};
 pub use wish::{Wish, annotation_key, bypass_header, keep_path};
 
 /// How an entry of one's own for a path or for testers is kept out of the switch.
@@ -160,12 +162,23 @@ pub fn on(entry: &Value, around: &[Value], page: &Page, wish: &Wish, stamp: &Sta
         }
         _ => restore::original(entry),
     };
+    let was_switched = switched.is_some();
     let wish = switched.map(|switched| switched.wish).unwrap_or_default().and(wish);
+    if is_kept_whole(&before, &wish) {
+        let instead = if was_switched {
+            format!("kubectl maintenance off {name} gives it back")
+        } else {
+            "leave it out".to_owned()
+        };
+        return Err(format!(
+            "{name} has nothing beside what --keep-path leaves to the application, so there is nothing to switch: {instead}"
+        ));
+    }
 
     // What they serve in mode normal, as they may be switched in the same breath.
     let others =
         around.iter().filter(|other| EntryKind::of(other) == Some(kind) && Name::of(kind.kind(), other) != name);
-    let others: Vec<Value> = others.map(as_in_normal_mode).collect();
+    let others: Vec<Value> = others.map(restore::original).collect();
 
     let mut planned = Change::of(name.clone(), &before);
     notes.extend(match kind {
@@ -178,9 +191,6 @@ pub fn on(entry: &Value, around: &[Value], page: &Page, wish: &Wish, stamp: &Sta
             true => {
                 format!("{name} leads to service/{} already, and it is not known what was there before", page.service)
             }
-            false if !wish.keep_paths.is_empty() && !services(&before).is_empty() => format!(
-                "{name} has nothing beside what --keep-path leaves to the application, so there is nothing to switch: leave it out, or with --all give it the label {PREFIX}exclude: \"true\""
-            ),
             false => format!("{name} has no backend that can be switched"),
         });
     }
@@ -292,24 +302,14 @@ pub fn is_led_away(entry: &Value) -> bool {
     !still_leads_to_the_page(entry) && still_written(entry).is_empty()
 }
 
-/// An entry as it is in mode normal, that still says what it is switched to.
-fn as_in_normal_mode(entry: &Value) -> Value {
-    let mut normal = restore::original(entry);
-    let meta = page_of(entry).and_then(|_| annotation(entry, "restore-meta"));
-    put(&mut normal, &annotation_at("restore-meta"), meta.map(Value::from));
-    normal
-}
-
-/// Another entry, to which a path is left that it serves; whether its users get the application there.
-fn left_to(kind: EntryKind, other: &Value, path: &str) -> String {
-    let name = Name::of(kind.kind(), other);
-    let keeps = |page: &Switched| page.wish.keep_paths.iter().any(|kept| paths::covers(kept, path));
-    if kept_page(other).is_none_or(|page| keeps(&page)) {
-        return format!("{name}, which serves it");
+/// Whether an entry that is not switched has nothing beside what a wish leaves to the application.
+#[must_use]
+pub fn is_kept_whole(entry: &Value, wish: &Wish) -> bool {
+    match EntryKind::of(entry) {
+        Some(EntryKind::Ingress) => ingress::is_kept_whole(entry, wish),
+        Some(EntryKind::HttpRoute) => http_route::is_kept_whole(entry, wish),
+        Some(EntryKind::Route) | None => false,
     }
-    format!(
-        "{name}, which serves it and is led to the page, so users get the page there: give that back, or switch it with --keep-path {path} too"
-    )
 }
 
 /// Where an entry is switched to; nothing, where it has not been switched.

@@ -1,10 +1,11 @@
 //! Entries from real life, as an API server has stored them, on and off.
 
-use std::fs;
+use std::{fs, slice};
 
 use serde_json::{Value, json};
 
 use super::*;
+use crate::change::put;
 use crate::object::{annotation_at, list, name};
 
 /// What a Route holds and nobody may read.
@@ -396,7 +397,7 @@ fn canaries_of_the_same_host_and_path_are_twins() {
     let all = [main.clone(), canary.clone(), entry("ingress-hosts"), entry("route-edge")];
     assert_eq!(twins(&main, &all), [&canary]);
     assert_eq!(twins(&canary, &all), [&Value::Null; 0]);
-    assert!(moved(&canary, &Wish::default()).notes[0].starts_with("is a canary"));
+    assert!(is_canary(&canary) && !is_canary(&main));
     let mut elsewhere = canary.clone();
     elsewhere["spec"]["rules"][0]["host"] = "other.example.org".into();
     let mut excluded = canary;
@@ -490,13 +491,26 @@ fn no_path_is_taken_from_another_entry_of_the_same_host() {
     assert_eq!(other.notes, ["has the path /webhooks/pay of shop.example.org meanwhile, to the application"]);
     // Where the other is led to the page without it, users do not get it there.
     let led = super::on(&hooks, &[], &page(), &Wish::default(), &stamp(None)).unwrap().change.after();
-    assert_eq!(
-        on(&around[0], &[led]).notes,
-        [
-            "leaves the path /webhooks/pay of shop.example.org to ingress/hooks, which serves it and is led to the page, so users \
-          get the page there: give that back, or switch it with --keep-path /webhooks/pay too"
-        ]
-    );
+    let lost = |others: &[Value]| -> Vec<String> {
+        let lost = lost(&main.change.after(), &wish, others);
+        lost.into_iter().map(|lost| format!("{} by {}: {}", lost.path, lost.other, lost.instead)).collect()
+    };
+    let instead = "kubectl maintenance on ingress/hooks -n default --keep-path /webhooks/pay";
+    assert_eq!(lost(slice::from_ref(&led)), [format!("/webhooks/pay by ingress/hooks: {instead}")]);
+    assert_eq!((lost(&[hooks.clone()]), lost(&[other.change.after()])), (vec![], vec![]));
+    // What serves a part of it, or is nothing but it, takes it as well; of another host or controller nothing does.
+    for (at, to) in [("/pathType", "Exact"), ("/path", "/webhooks/pay/card"), ("/path", "/webhooks/pay")] {
+        let mut part = hooks.clone();
+        part["spec"]["rules"][0]["http"]["paths"][0]["path"] = "/webhooks/pay".into();
+        put(&mut part, &format!("/spec/rules/0/http/paths/0{at}"), Some(to.into()));
+        let part = switched(&part, &Wish::default());
+        assert_eq!(lost(&[part]), ["/webhooks/pay by ingress/hooks: kubectl maintenance off ingress/hooks -n default"]);
+    }
+    for (at, to) in [("/spec/rules/0/host", "hooks.example.org"), ("/spec/ingressClassName", "inside")] {
+        let mut elsewhere = led.clone();
+        put(&mut elsewhere, at, Some(to.into()));
+        assert!(lost(&[elsewhere]).is_empty(), "{to}");
+    }
     let around = [main.change.after(), other.change.after()];
     assert!(on(&around[0], &around).change.is_empty());
     assert!(on(&around[1], &around).change.is_empty());
@@ -534,8 +548,9 @@ fn no_path_is_taken_from_another_httproute_of_the_same_host() {
     assert_eq!(left.notes[0], "leaves /webhooks/pay to httproute/hooks, which serves it");
     assert_eq!(left.change.after()["spec"], switched(&shop, &Wish::default())["spec"]);
     let led = on(&hooks, &[], &page(), &Wish::default(), &stamp(None)).unwrap().change.after();
-    let left = on(&shop, &[led], &page(), &wish, &stamp(None)).unwrap();
-    assert!(left.notes[0].contains("httproute/hooks, which serves it and is led to the page"), "{:?}", left.notes);
+    let lost: Vec<String> = lost(&shop, &wish, &[led]).iter().map(|lost| lost.other.to_string()).collect();
+    assert_eq!(lost, ["httproute/hooks"]);
+    assert!(super::lost(&shop, &wish, &[hooks.clone(), switched(&hooks, &wish)]).is_empty());
     let mut two = shop.clone();
     two["spec"]["hostnames"] = json!(["shop.example.org", "www.example.org"]);
     let why = on(&two, &[hooks.clone()], &page(), &wish, &stamp(None)).unwrap_err();
@@ -727,6 +742,22 @@ fn a_path_of_an_httproute_is_kept_with_its_filters() {
     assert_eq!(kept["filters"][0]["type"], "ExtensionRef");
     assert_eq!(kept["filters"][1]["urlRewrite"]["path"]["replacePrefixMatch"], "/hooks");
     assert_eq!(kept["backendRefs"], entry("httproute-extension")["spec"]["rules"][0]["backendRefs"]);
+}
+
+#[test]
+fn a_path_of_an_httproute_that_is_redirected_needs_no_rule() {
+    let mut shop = entry("httproute-shop");
+    let old = json!({
+        "matches": [{"path": {"type": "PathPrefix", "value": "/old"}}],
+        "filters": [{"type": "RequestRedirect", "requestRedirect": {"scheme": "https", "statusCode": 301}}],
+    });
+    shop["spec"]["rules"].as_array_mut().unwrap().push(old);
+    for path in ["/old/deep", "/old"] {
+        let moved = moved(&shop, &keep(&[path]));
+        assert!(moved.notes.contains(&format!("redirects {path} as before")), "{:?}", moved.notes);
+        assert!(!moved.notes.iter().any(|note| note.contains("to the application")), "{:?}", moved.notes);
+        assert_eq!(moved.change.after()["spec"], switched(&shop, &Wish::default())["spec"]);
+    }
 }
 
 #[test]

@@ -6,12 +6,13 @@ use anyhow::{Result, anyhow, bail};
 use serde_json::Value;
 
 use super::{Plan, Subject};
+use crate::change::Change;
 use crate::choose::Chosen;
 use crate::doors::ask::Expect;
 use crate::doors::find::{Door, find};
-use crate::entries::{Entries, is_switched, is_the_charts};
-use crate::entry::{self, EntryKind, Page, State, Wish};
-use crate::object::{Name, annotation, label, map, name};
+use crate::entries::{Entries, is_switched, is_the_charts, name_of};
+use crate::entry::{self, EntryKind, Lost, Moved, Page, State, Wish};
+use crate::object::{Name, PREFIX, annotation, label, map, name};
 use crate::release::INSTANCE;
 use crate::session::Session;
 use crate::stamp::Stamp;
@@ -31,16 +32,74 @@ pub fn on(
     stamp: &Stamp,
 ) -> Result<Vec<Plan>> {
     let (mut plans, mut ready) = (Vec::new(), BTreeSet::new());
+    // Of those that are refused all are told at once.
+    let (mut refused, mut taken_back) = (Vec::new(), Vec::new());
     for (name, entry) in &chosen.entries {
         refuse_what_needs_none(name, entry, chosen)?;
         let release = page::of(entry, chosen, page)?;
         if ready.insert(&release.name) {
             page::check_ready(session, force, release, &release.pods(session.kubectl)?)?;
         }
-        foretell::refuse_entry(session, force, name, entry)?;
-        plans.push(lead_to_page(session, chosen, name, entry, &page::service(release, &chosen.around)?, wish, stamp)?);
+        taken_back.extend(foretell::taken_back(name, entry));
+        let page = page::service(release, &chosen.around)?;
+        match entry::on(entry, &chosen.around.all, &page, wish, stamp) {
+            Ok(moved) => plans.push(lead_to_page(session, chosen, name, entry, &page, moved)?),
+            Err(why) => refused.push(why),
+        }
     }
+    let instead = if chosen.all && !force {
+        format!("; with --all leave out what is refused by the label {PREFIX}exclude: \"true\", or name the others")
+    } else {
+        String::new()
+    };
+    if !refused.is_empty() {
+        refused.extend(taken_back.into_iter().filter(|_| !force));
+        bail!("{}{instead}. Nothing has changed", refused.join("; "));
+    }
+    if !taken_back.is_empty() {
+        refuse(session, force, &format!("{}{instead}", taken_back.join("; ")))?;
+    }
+    refuse_lost_paths(session, force, chosen, wish, &plans)?;
     Ok(plans)
+}
+
+/// Refuses to lead a path to the page that is to be kept: another entry of the same host serves it.
+fn refuse_lost_paths(session: &Session<'_>, force: bool, chosen: &Chosen, wish: &Wish, plans: &[Plan]) -> Result<()> {
+    let changes = || plans.iter().flat_map(|plan| &plan.changes);
+    let will_be = |entry: &Value| {
+        let change = changes().find(|change| Some(&change.object) == name_of(entry).as_ref());
+        change.map_or_else(|| entry.clone(), Change::after)
+    };
+    let all: Vec<Value> = chosen.around.named().map(|(_, entry)| will_be(entry)).collect();
+    // What is so already is no reason to refuse another change.
+    let before = lost_paths(&chosen.around.all);
+    let was_lost = |name: &Name, lost: &Lost| {
+        before.iter().any(|(one, before)| one == name && (&before.other, &before.path) == (&lost.other, &lost.path))
+    };
+    let mut refused = Vec::new();
+    for (name, lost) in lost_paths(&all) {
+        let Lost { path, other, instead } = &lost;
+        if chosen.has_entry(other) && !was_lost(&name, &lost) {
+            refused.push(format!(
+                "{other} serves {path}, which {name} leaves to the application: --keep-path {path} keeps it"
+            ));
+        } else if chosen.has_entry(&name) && wish.keep_paths.contains(path) {
+            refused.push(format!(
+                "{other} serves {path} of the same host as {name}, and leads it to the page already: {instead} keeps it, and is to be run first"
+            ));
+        }
+    }
+    if refused.is_empty() { Ok(()) } else { refuse(session, force, &refused.join("; ")) }
+}
+
+/// The paths that switched entries are to keep, and that another leads to the page.
+fn lost_paths(all: &[Value]) -> Vec<(Name, Lost)> {
+    let lost = |entry: &Value| {
+        let (name, switched) = (name_of(entry)?, entry::page_of(entry)?);
+        let lost = entry::lost(entry, &switched.wish, all).into_iter();
+        Some(lost.map(|lost| (name.clone(), lost)).collect::<Vec<_>>())
+    };
+    all.iter().filter_map(lost).flatten().collect()
 }
 
 /// Gives the chosen entries back.
@@ -92,17 +151,15 @@ fn lead_to_page(
     name: &Name,
     entry: &Value,
     page: &Page,
-    wish: &Wish,
-    stamp: &Stamp,
+    moved: Moved,
 ) -> Result<Plan> {
-    let moved =
-        entry::on(entry, &chosen.around.all, page, wish, stamp).map_err(|why| anyhow!("{why}. Nothing has changed"))?;
     let doors = doors(moved.change.after(), &BTreeSet::from([page.service.clone()]), &chosen.around);
     let mut plan = Plan::new(Subject::Entry(name.clone()), vec![moved.change], Expect::Page, &chosen.around, doors);
     if entry::state(entry) == State::Switched {
         plan.notes.insert(0, already(entry, page));
     }
     plan.notes.extend(moved.notes);
+    plan.notes.extend(canary_alone(chosen, name, entry));
     plan.notes.extend(foretell::maker(entry));
     let upgrade = plan.changes.first().and_then(foretell::next_upgrade_of_an_entry);
     plan.notes.extend(upgrade);
@@ -151,6 +208,16 @@ fn give_back(session: &Session<'_>, force: bool, chosen: &Chosen, name: &Name, e
         plan.notes.extend(cold::application(services.iter(), &chosen.around));
     }
     Ok(plan)
+}
+
+/// That a canary is switched without the Ingress whose requests it takes a part of.
+fn canary_alone(chosen: &Chosen, name: &Name, entry: &Value) -> Option<String> {
+    let goes_along = |(main, one): (Name, &Value)| {
+        (chosen.has_entry(&main) || is_switched(one))
+            && entry::twins(one, &chosen.around.all).into_iter().any(|twin| name_of(twin).as_ref() == Some(name))
+    };
+    (entry::is_canary(entry) && !chosen.around.named().any(goes_along))
+        .then(|| "is a canary: what the Ingress of its host answers is not switched with it".to_owned())
 }
 
 /// Whether the proxy behind an entry may be one that forgets Services; OpenShift's router, `HAProxy`, does not.

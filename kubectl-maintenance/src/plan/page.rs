@@ -32,6 +32,7 @@ pub fn on(session: &Session<'_>, force: bool, chosen: &Chosen, page: Option<&str
         let mut plan = plan(session, force, release, change, Mode::Maintenance, &chosen.around)?;
         plan.pods = texts.wanted(release).map(|wanted| Wanted { mode: Some(Mode::Maintenance), ..wanted });
         plan.notes.extend(texts.note(release));
+        plan.notes.extend(texts.read_by_others(release, chosen));
         plans.push(plan);
     }
     Ok(plans.into_iter().filter(|plan| plan.pods.is_some()).collect())

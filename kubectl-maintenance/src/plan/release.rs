@@ -50,6 +50,7 @@ pub fn on(
         plan.notes.insert(0, release.already());
     }
     plan.notes.extend(texts.note(release));
+    plan.notes.extend(texts.read_by_others(release, chosen));
     let reads = texts.wanted(release);
     let waits = release.kind == Kind::Config || reads.is_some();
     plan.pods = waits.then(|| Wanted { mode: Some(Mode::Maintenance), ..reads.unwrap_or_default() });
@@ -71,7 +72,10 @@ pub fn off(session: &Session<'_>, force: bool, release: &Release, around: &Entri
         let instead = if led.is_empty() {
             "no entry leads to its page".to_owned()
         } else {
-            format!("kubectl maintenance off {led} gives back what leads to its page")
+            let namespace = &release.namespace;
+            format!(
+                "kubectl maintenance off {led} -n {namespace} gives back what leads to its page, and kubectl maintenance off --all -n {namespace} all that is in maintenance"
+            )
         };
         bail!(
             "release {} has no front Service, so nothing can be switched; {instead}. Nothing has changed",
@@ -94,9 +98,10 @@ pub fn off(session: &Session<'_>, force: bool, release: &Release, around: &Entri
     if !release.led_here.is_empty() {
         let entries = release.led_here.iter().map(ToString::to_string).collect::<Vec<_>>();
         plan.notes.push(format!(
-            "users of {} still get its page: kubectl maintenance off {} ends that",
+            "users of {} still get its page: kubectl maintenance off {} -n {} ends that",
             entries.join(", "),
-            entries.join(" ")
+            entries.join(" "),
+            release.namespace
         ));
     }
     let open = plan.open_connections();

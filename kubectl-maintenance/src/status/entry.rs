@@ -10,7 +10,7 @@ use crate::cli::Status;
 use crate::doors::ask::Expect;
 use crate::doors::find::find;
 use crate::entries::{Entries, is_excluded, is_switched};
-use crate::entry::{self, State, Switched};
+use crate::entry::{self, Lost, State, Switched};
 use crate::object::{self, Name, annotation};
 use crate::owners::owner;
 use crate::receipt::Asked;
@@ -31,13 +31,19 @@ pub(super) fn look(
 ) -> Result<Found> {
     let (mut lines, mut wrong) = (Vec::new(), Vec::new());
     let page = entry::page_of(entry);
+    let mut kept_paths = page.as_ref().map(|page| page.wish.keep_paths.clone()).unwrap_or_default();
     let mode = mode(entry, page.as_ref());
     let owner = owner(entry).map(|owner| owner.describe());
     lines.push(headline(name, entry, mode, page.as_ref(), owner.as_deref()));
     let releases = release::find(session.kubectl, Some(&name.namespace), None)?;
     let release = page.as_ref().and_then(|page| releases.iter().find(|release| release.name == page.release));
     if let Some(page) = &page {
-        lines.extend(kept(page));
+        let lost = entry::lost(entry, &page.wish, &around.all);
+        kept_paths.retain(|kept| !lost.iter().any(|lost| lost.path == *kept));
+        lines.extend(kept(page, &kept_paths));
+        wrong.extend(lost.into_iter().map(|Lost { path, other, instead }| {
+            format!("{path} should stay with the application, and {other}, which serves it, leads it to the page: run {instead}")
+        }));
         wrong.extend(gone(name, page, release, around));
     }
     wrong.extend(changed_meanwhile(name, entry, mode));
@@ -64,7 +70,7 @@ pub(super) fn look(
         "until": said(settings::UNTIL),
         "message": said(settings::MESSAGE),
         "page": page.as_ref().map(|page| &page.release),
-        "keptPaths": page.as_ref().map(|page| &page.wish.keep_paths),
+        "keptPaths": page.as_ref().map(|_| kept_paths),
         "objects": [{"object": name.to_string(), "mode": mode.map_or("neither", Mode::as_str), "owner": owner}],
         "application": application,
         "frontDoors": doors.iter().map(Asked::json).collect::<Vec<_>>(),
@@ -111,10 +117,10 @@ fn gone(name: &Name, page: &Switched, release: Option<&Release>, around: &Entrie
 }
 
 /// What is not led to the page.
-fn kept(page: &Switched) -> Vec<String> {
+fn kept(page: &Switched, paths: &[String]) -> Vec<String> {
     let mut lines = Vec::new();
-    if !page.wish.keep_paths.is_empty() {
-        lines.push(format!("stays with the application: {}", page.wish.keep_paths.join(", ")));
+    if !paths.is_empty() {
+        lines.push(format!("stays with the application: {}", paths.join(", ")));
     }
     if let Some((header, _)) = &page.wish.bypass {
         lines.push(format!("requests with the header {header} that testers know get the application"));

@@ -44,11 +44,16 @@ pub(super) fn look(session: &Session<'_>, release: &Release, around: &Entries, s
     if let Some(message) = message {
         look.lines.insert(0, format!("the page says: {message}"));
     }
+    // A page alone is in no mode: its entries are.
+    let (kind, mode) = match release.is_page_alone() {
+        true => ("page", None),
+        false => (release.kind.as_str(), Some(mode.map_or("neither", Mode::as_str))),
+    };
     let json = json!({
         "namespace": release.namespace,
         "target": release.name,
-        "kind": release.kind.as_str(),
-        "mode": mode.map_or("neither", Mode::as_str),
+        "kind": kind,
+        "mode": mode,
         "since": release.told("since"),
         "by": release.told("by"),
         "reason": release.told("reason"),

@@ -92,6 +92,51 @@ fn where_one_is_refused_nothing_is_switched() {
 }
 
 #[test]
+fn all_that_are_refused_are_told_at_once_and_that_a_label_leaves_them_out() {
+    let cluster = namespace();
+    cluster.edit("routes/old", "/spec/tls", json!({"termination": "passthrough"}));
+    let passthrough = json!({"nginx.ingress.kubernetes.io/ssl-passthrough": "true"});
+    cluster.edit("ingresses/cart", "/metadata/annotations", passthrough);
+    let label = r#"with --all leave out what is refused by the label maintenance-mode.github.io/exclude: "true", or name the others. Nothing has changed"#;
+    cluster
+        .run(&["on", "--all", "--yes"])
+        .ended(1, &["ingress/cart is passthrough", "route/old is passthrough", label]);
+    let said = cluster.run(&["on", "ingress/cart", "route/old"]);
+    said.ended(1, &["ingress/cart is passthrough", "route/old is passthrough"]);
+    said.not("--all");
+    assert_eq!(cluster.patched(), [""; 0]);
+    // What --force overrules is told with the others.
+    cluster.edit(
+        "ingresses/cart",
+        "/metadata/annotations",
+        json!({"argocd.argoproj.io/tracking-id": "cart:v1/Ingress:shop/cart"}),
+    );
+    let argo = "ingress/cart is written by Argo CD (cart)";
+    cluster.run(&["on", "--all", "--yes"]).ended(1, &[argo, "route/old is passthrough", label]);
+    cluster.remove("routes/old");
+    let force = "or name the others. Nothing has changed; --force goes on all the same";
+    cluster.run(&["on", "--all", "--yes"]).ended(1, &[argo, force]);
+    cluster.run(&["on", "--all", "--yes", "--force"]).ended(0, &[&format!("forced: {argo}")]);
+}
+
+#[test]
+fn what_is_kept_as_a_whole_is_left_out_and_what_cannot_be_is_refused() {
+    let cluster = namespace();
+    for object in ["configmaps/web-config", "configmaps/app-config", "services/shop-front"] {
+        cluster.remove(object);
+    }
+    cluster.edit("ingresses/cart", "/spec/rules/0/http/paths/0/path", json!("/webhooks"));
+    let command = ["on", "--all", "--yes", "--keep-path", "/webhooks"];
+    cluster.run(&command).ended(1, &["route/old has one path", "with --all leave out what is refused by the label"]);
+    cluster.remove("routes/old");
+    let said = cluster.run(&[&command[..], &["-o", "json"]].concat());
+    said.ended(0, &["  ingress/cart: has nothing beside what --keep-path leaves to the application\n"]);
+    let left = said.receipt()["leftOut"].clone();
+    assert!(left.as_array().unwrap().iter().any(|left| left["object"] == "ingress/cart"), "{left}");
+    assert!(!cluster.patched().contains(&"ingress/cart".to_owned()));
+}
+
+#[test]
 fn where_one_fails_the_others_are_put_back() {
     for fails in ["really patch configmap/app-config", "really patch route/old", "really patch httproute/api"] {
         let cluster = namespace();

@@ -230,7 +230,7 @@ fn an_entry_that_has_lost_its_way_back_is_wrong_and_in_neither_mode() {
         cluster.annotate("ingresses/shop", "maintenance-mode.github.io/restore", lost);
         cluster.run(&["status"]).ended(
             1,
-            &["ingress/shop  entry    neither", "ingress/shop: neither", "WRONG: it was switched, and its annotation maintenance-mode.github.io/restore is gone or cannot be read"],
+            &["ingress/shop  entry  neither", "ingress/shop: neither", "WRONG: it was switched, and its annotation maintenance-mode.github.io/restore is gone or cannot be read"],
         );
         cluster.run(&["off", "ingress/shop", "--force"]).ended(1, &["not known what was there before"]);
     }
@@ -659,8 +659,13 @@ fn a_canary_goes_with_the_ingress_of_its_host() {
     );
     let backends = ["shop", "canary", "testers"].map(|name| backend(&cluster, name));
     assert_eq!(backends, ["page-page", "page-page", "shop"]);
+    said.not("is a canary: ");
     cluster.run(&["off", "ingress/shop"]).ended(0, &["ingress/canary: normal is in force"]);
     assert_eq!(backend(&cluster, "canary"), "shop");
+    let alone = "note: ingress/canary: is a canary: what the Ingress of its host answers is not switched with it";
+    cluster.run(&["on", "ingress/canary"]).ended(0, &[alone]);
+    cluster.run(&["on", "--all", "--yes"]).not("is a canary: ");
+    cluster.run(&["on", "ingress/canary", "--reason", "longer"]).not("is a canary: ");
 }
 
 // === cold proxies ===
@@ -707,7 +712,10 @@ fn what_the_page_says_is_said_once_and_put_back_with_the_last_entry() {
         ],
     );
     // A second message is the only one.
-    cluster.run(&["on", "route/shop", "--message", "Later"]).ended(0, &[]);
+    let others = "note: page: the page of release page is shown to users of ingress/shop too: they read this as well\n";
+    cluster.run(&["on", "route/shop", "--message", "Later"]).ended(0, &[others]);
+    cluster.run(&["on", "route/shop", "--reason", "longer"]).not("they read this as well");
+    cluster.run(&["on", "ingress/shop", "route/shop", "--message", "Later"]).not("they read this as well");
     cluster.run(&["off", "route/shop"]).ended(0, &[]);
     assert_eq!(cluster.patched(), ["route/shop", "route/shop"]);
     assert_eq!(cluster.data("page-config")["MAINTENANCE_MESSAGE"], "Later");
@@ -723,8 +731,11 @@ fn the_texts_of_a_release_that_is_off_stay_while_entries_lead_to_its_page() {
     cluster.ingress("old", HOST, "shop", &json!({}));
     cluster.run(&["on", "page", "ingress/old", "--message", "Back soon"]).ended(0, &[]);
     assert_eq!(cluster.patched(), ["configmap/page-config", "service/shop-front", "ingress/old"]);
+    let others = |names| format!("note: page: the page of release page is shown to users of {names} too");
+    cluster.run(&["on", "page", "--for", "2h"]).ended(0, &[&others("ingress/old")]);
+    cluster.run(&["on", "ingress/old", "--for", "2h"]).ended(0, &[&others("service/shop-front")]);
     let said = cluster.run(&["off", "page"]);
-    said.ended(0, &["users of ingress/old still get its page: kubectl maintenance off ingress/old ends that"]);
+    said.ended(0, &["users of ingress/old still get its page: kubectl maintenance off ingress/old -n shop ends that"]);
     assert_eq!(cluster.data("page-config")["MAINTENANCE_MESSAGE"], "Back soon");
     cluster.run(&["status"]).ended(0, &["the page says: Back soon"]);
     cluster.run(&["off", "ingress/old"]).ended(0, &[]);
@@ -811,23 +822,28 @@ fn where_only_entries_can_be_meant_they_are_listed() {
         64,
         &["release page has no front Service, so name what is to lead to its page: ingress/shop, route/shop, httproute/shop"],
     );
+    // A job may be repeated.
     cluster.run(&["off"]).ended(
-        64,
-        &["release page has no front Service, and no entry leads to its page, so nothing is in maintenance"],
+        0,
+        &["note: release page has no front Service, and no entry leads to its page, so nothing is in maintenance\n"],
     );
+    nothing_has_changed(&cluster);
     cluster.run(&["on", "route/shop"]).ended(0, &[]);
     cluster.run(&["off"]).ended(64, &["so name what is to be given back: route/shop"]);
     cluster.run(&["on", "page"]).ended(1, &["release page has no front Service, so nothing can be switched"]);
     cluster
         .run(&["off", "page"])
-        .ended(1, &["kubectl maintenance off route/shop gives back what leads to its page. Nothing has changed"]);
+        .ended(1, &["kubectl maintenance off route/shop -n shop gives back what leads to its page, and kubectl maintenance off --all -n shop all that is in maintenance. Nothing has changed"]);
 }
 
 #[test]
 fn status_tells_of_switched_entries_and_of_those_that_are_named() {
     let cluster = shop();
     let said = cluster.run(&["status"]);
-    said.ended(0, &["no front Service: entries can be led to its page", "shop       page    service  normal"]);
+    said.ended(
+        0,
+        &["no front Service: entries can be led to its page", "shop       page    page  -     -      -   -      -\n"],
+    );
     said.not("ingress/shop");
     cluster.run(&["status", "ingress/shop"]).ended(
         0,
@@ -845,8 +861,9 @@ fn status_tells_of_switched_entries_and_of_those_that_are_named() {
     said.ended(
         0,
         &[
-            "NAMESPACE  TARGET        KIND     MODE         SINCE                 BY   UNTIL                 REASON\n",
-            "shop       ingress/shop  entry    maintenance  2026-12-01T20:00:00Z  ann  2026-12-01T22:00:00Z  new database\n",
+            "NAMESPACE  TARGET        KIND   MODE         SINCE                 BY   UNTIL                 REASON\n",
+            "shop       page          page   -            -                     -    2026-12-01T22:00:00Z  -\n",
+            "shop       ingress/shop  entry  maintenance  2026-12-01T20:00:00Z  ann  2026-12-01T22:00:00Z  new database\n",
             "ingress/shop: maintenance, led to the page of release page (service/page-page), owned by Helm (app)",
             "stays with the application: /hooks",
             "entries that are led to its page: ingress/shop\n",
@@ -855,7 +872,8 @@ fn status_tells_of_switched_entries_and_of_those_that_are_named() {
     let said = cluster.run(&["status", "-o", "json"]);
     let printed: Value = serde_json::from_str(&said.out).unwrap();
     let items = printed["items"].as_array().unwrap();
-    let entry = items.iter().find(|item| item["target"] == "ingress/shop").unwrap();
+    let [page, entry] = ["page", "ingress/shop"].map(|name| items.iter().find(|item| item["target"] == name).unwrap());
+    assert_eq!((&page["kind"], &page["mode"]), (&json!("page"), &Value::Null));
     assert_eq!(
         (&entry["kind"], &entry["page"], &entry["namespace"]),
         (&json!("entry"), &json!("page"), &json!(NAMESPACE))
@@ -947,4 +965,120 @@ fn an_entry_whose_way_back_no_annotation_holds_is_told_what_helps() {
         &["is too long for an annotation, so split it into several, or switch it by a front Service. Nothing"],
     );
     nothing_has_changed(&cluster);
+}
+
+// === a kept path that another entry of the host serves ===
+
+/// `twin-a` serves a host, and `twin-b` the paths below /webhooks of it, and others that are given.
+fn twins(kind: &str, more: &[&str]) -> Cluster {
+    let cluster = shop();
+    for (name, paths) in [("twin-a", vec!["/"]), ("twin-b", [&["/webhooks"], more].concat())] {
+        if kind == "ingress" {
+            cluster.ingress(name, HOST, "shop", &json!({}));
+            let path = cluster.object(&format!("ingresses/{name}"))["spec"]["rules"][0]["http"]["paths"][0].clone();
+            let paths: Vec<Value> = paths.into_iter().map(|at| with(&path, "path", at.into())).collect();
+            cluster.edit(&format!("ingresses/{name}"), "/spec/rules/0/http/paths", paths.into());
+        } else {
+            cluster.http_route(name, "shop");
+            let of = |at| json!({"path": {"type": "PathPrefix", "value": at}});
+            let matches: Vec<Value> = paths.into_iter().map(of).collect();
+            cluster.edit(&format!("httproutes/{name}"), "/spec/rules/0/matches", matches.into());
+        }
+    }
+    cluster
+}
+
+fn with(object: &Value, field: &str, to: Value) -> Value {
+    let mut object = object.clone();
+    object[field] = to;
+    object
+}
+
+#[test]
+fn a_path_is_not_left_to_an_entry_that_leads_it_to_the_page() {
+    for kind in ["ingress", "httproute"] {
+        let [a, b] = ["a", "b"].map(|twin| format!("{kind}/twin-{twin}"));
+        let cluster = twins(kind, &["/more"]);
+        cluster.run(&["on", &b]).ended(0, &[]);
+        let keeps =
+            format!("kubectl maintenance on {b} -n shop --keep-path /webhooks keeps it, and is to be run first");
+        cluster.run(&["on", &a, "--keep-path", "/webhooks"]).ended(
+            1,
+            &[
+                &format!("{b} serves /webhooks of the same host as {a}, and leads it to the page already: {keeps}"),
+                "Nothing has changed; --force",
+            ],
+        );
+        nothing_has_changed(&cluster);
+        cluster.run(&["on", &b, "--keep-path", "/webhooks"]).ended(0, &[]);
+        cluster.run(&["on", &a, "--keep-path", "/webhooks"]).ended(0, &[]);
+        cluster.run(&["status", &a]).ended(0, &["stays with the application: /webhooks\n"]);
+    }
+    let cluster = twins("ingress", &[]);
+    cluster.run(&["on", "ingress/twin-b"]).ended(0, &[]);
+    cluster
+        .run(&["on", "ingress/twin-a", "--keep-path", "/webhooks"])
+        .ended(1, &["kubectl maintenance off ingress/twin-b -n shop keeps it"]);
+}
+
+#[test]
+fn a_path_that_was_left_to_an_entry_is_not_led_to_the_page_by_it_without_a_word() {
+    for kind in ["ingress", "httproute"] {
+        let [a, b] = ["a", "b"].map(|twin| format!("{kind}/twin-{twin}"));
+        let cluster = twins(kind, &["/more"]);
+        cluster.run(&["on", &a, "--keep-path", "/webhooks"]).ended(0, &[&format!("to {b}, which serves it")]);
+        let says = format!("{b} serves /webhooks, which {a} leaves to the application: --keep-path /webhooks keeps it");
+        for targets in [vec!["on", &b], vec!["on", &a, &b]] {
+            cluster.run(&targets).ended(1, &[&says, "Nothing has changed; --force goes on all the same"]);
+            nothing_has_changed(&cluster);
+        }
+        cluster.run(&["on", &b, "--force"]).ended(0, &[&format!("forced: {says}")]);
+        let wrong = format!(
+            "WRONG: /webhooks should stay with the application, and {b}, which serves it, leads it to the page: run kubectl maintenance on {b} -n shop --keep-path /webhooks"
+        );
+        let said = cluster.run(&["status", &a]);
+        said.ended(1, &[&wrong]);
+        said.not("stays with the application");
+        let said = cluster.run(&["status", &a, "-o", "json"]);
+        let printed: Value = serde_json::from_str(&said.out).unwrap();
+        assert_eq!(printed["items"][0]["keptPaths"], json!([]));
+        // What is so already is no reason to refuse another change.
+        cluster.run(&["on", &a, &b, "--reason", "longer"]).ended(0, &[]);
+        cluster.run(&["on", &b, "--keep-path", "/webhooks"]).ended(0, &[]);
+        cluster.run(&["status", &a]).ended(0, &["stays with the application: /webhooks\n"]);
+    }
+}
+
+#[test]
+fn entries_of_one_host_that_are_switched_together_keep_the_path_where_it_is_served() {
+    for kind in ["ingress", "httproute"] {
+        let [a, b] = ["a", "b"].map(|twin| format!("{kind}/twin-{twin}"));
+        let cluster = twins(kind, &["/more"]);
+        let kinds = if kind == "ingress" { "ingresses" } else { "httproutes" };
+        cluster.run(&["on", &a, &b, "--keep-path", "/webhooks"]).ended(0, &[]);
+        let spec = cluster.object(&format!("{kinds}/twin-b"))["spec"].to_string();
+        assert!(spec.contains(r#""shop""#) && spec.contains("page-page"), "{spec}");
+        cluster.run(&["status", &a, &b]).ended(0, &["stays with the application: /webhooks\n"]);
+    }
+}
+
+#[test]
+fn an_entry_that_is_kept_as_a_whole_stays_with_the_application_beside_others() {
+    for kind in ["ingress", "httproute"] {
+        let [a, b] = ["a", "b"].map(|twin| format!("{kind}/twin-{twin}"));
+        let cluster = twins(kind, &[]);
+        let says =
+            format!("note: {b} has nothing beside what --keep-path leaves to the application, and is not switched\n");
+        let said = cluster.run(&["on", &a, &b, "--keep-path", "/webhooks"]);
+        said.ended(0, &[&says, &format!("to {b}, which serves it")]);
+        said.not(&format!("application: {b}"));
+        assert_eq!(cluster.patched(), [a.as_str()]);
+        // One that leads to the page comes back by off alone.
+        let cluster = twins(kind, &[]);
+        cluster.run(&["on", &b]).ended(0, &[]);
+        cluster
+            .run(&["on", &a, &b, "--keep-path", "/webhooks"])
+            .ended(1, &[&format!("so there is nothing to switch: kubectl maintenance off {b} gives it back")]);
+        nothing_has_changed(&cluster);
+    }
 }
