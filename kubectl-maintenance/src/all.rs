@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::entries::{Entries, is_excluded, is_switched, is_the_charts};
+use crate::entries::{Entries, is_switched, is_the_charts};
 use crate::entry::{self, EntryKind};
-use crate::object::{PREFIX, label, list, map, name, text};
+use crate::object::{PREFIX, is_excluded, label, list, map, name, text};
 use crate::page;
 use crate::receipt::LeftOut;
 use crate::release::{INSTANCE, Mode, Release};

@@ -185,7 +185,8 @@ pub fn operations(path: &str, from: Option<&Value>, to: Option<&Value>) -> [Valu
 }
 
 /// A path as people write it: `data.MAINTENANCE_MODE`.
-fn field(path: &str) -> String {
+#[must_use]
+pub fn field(path: &str) -> String {
     path.trim_start_matches('/').replace('/', ".").replace("~1", "/").replace("~0", "~")
 }
 

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::{Result, bail};
 use serde_json::Value;
 
-use crate::entries::{Entries, is_excluded, is_switched, is_the_charts, name_of};
+use crate::entries::{Entries, is_switched, is_the_charts, name_of};
 use crate::entry::{self, Wish};
 use crate::failure::Misuse;
 use crate::kubectl::Kubectl;
-use crate::object::Name;
+use crate::object::{Name, is_excluded};
 use crate::read::{self, Listed};
 use crate::receipt::{LeftOut, Receipt};
 use crate::release::{self, Mode, Release};

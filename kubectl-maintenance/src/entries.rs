@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::doors::find::find;
 use crate::entry::{self, EntryKind, State, Switched};
 use crate::kubectl::Kubectl;
-use crate::object::{self, Name, PREFIX, annotation, label, map, name, query, selects, text};
+use crate::object::{self, Name, annotation, label, map, name, query, selects, text};
 use crate::pods::list_pods;
 use crate::read::{self, Listed};
 use crate::release::Release;
@@ -51,12 +51,6 @@ pub struct Other {
 #[must_use]
 pub fn name_of(entry: &Value) -> Option<Name> {
     Some(Name::of(EntryKind::of(entry)?.kind(), entry))
-}
-
-/// Whether people have taken it out of every switch.
-#[must_use]
-pub fn is_excluded(entry: &Value) -> bool {
-    label(entry, &format!("{PREFIX}exclude")) == "true"
 }
 
 /// The Ingress of which OpenShift has made a Route: `ingress/shop`.

@@ -83,6 +83,12 @@ pub fn label<'o>(object: &'o Value, label: &str) -> &'o str {
     text(object, &pointer(&["metadata", "labels", label]))
 }
 
+/// Whether people have taken it out of every switch, by our label.
+#[must_use]
+pub fn is_excluded(object: &Value) -> bool {
+    label(object, &format!("{PREFIX}exclude")) == "true"
+}
+
 /// One of our annotations, where it is there.
 #[must_use]
 pub fn annotation<'o>(object: &'o Value, name: &str) -> Option<&'o str> {

@@ -6,7 +6,7 @@ use std::net::Ipv6Addr;
 
 use serde_json::Value;
 
-use crate::object::{PREFIX, label, list, name, namespace, text};
+use crate::object::{is_excluded, list, name, namespace, text};
 
 /// One host of an entry that leads to what is switched.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +43,7 @@ pub fn find(entries: &[Value], services: &BTreeSet<String>) -> Vec<Door> {
             ("gateway.networking.k8s.io", "HTTPRoute") => ("httproute", http_route(entry, entries, services)),
             _ => continue,
         };
-        let excluded = label(entry, &format!("{PREFIX}exclude")) == "true";
+        let excluded = is_excluded(entry);
         for at in places {
             let door = Door { entry: format!("{kind}/{}", name(entry)), at, excluded };
             if !doors.contains(&door) {

@@ -302,8 +302,8 @@ fn check_size(name: &str, rules: &[Value], before: usize) -> Result<(), String> 
     Ok(())
 }
 
-/// The same rule for other matches. Its name stays with the first, and so does a backend that gets no requests: without
-/// endpoints one has stopped whole gateways.
+/// The same rule for other matches. It has neither its name, of which there may be one alone, nor a backend that gets no
+/// requests: without endpoints one has stopped whole gateways.
 fn with_matches(rule: &Value, matches: Vec<Value>) -> Value {
     let mut rule = rule.clone();
     rule["matches"] = matches.into();

@@ -10,7 +10,7 @@ use super::lost::Served;
 use super::paths::{covers, length};
 use super::{EXCLUDED, EntryKind, Page, Wish};
 use crate::change::Change;
-use crate::object::{self, PREFIX, label, list, map, namespace, pointer, text};
+use crate::object::{self, is_excluded, list, map, namespace, pointer, text};
 
 /// The prefix of ingress-nginx.
 const NGINX: &str = "nginx.ingress.kubernetes.io/";
@@ -233,7 +233,7 @@ pub fn twins<'a>(entry: &Value, all: &'a [Value]) -> Vec<&'a Value> {
         is_ingress(one)
             && is_canary(one)
             && namespace(one) == namespace(entry)
-            && label(one, &format!("{PREFIX}exclude")) != "true"
+            && !is_excluded(one)
             && !self::places(one).is_disjoint(&places)
     };
     all.iter().filter(twin).collect()

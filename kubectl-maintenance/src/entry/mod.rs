@@ -17,8 +17,8 @@ use std::fmt;
 
 use serde_json::{Map, Value, json};
 
-use crate::change::{Change, differences};
-use crate::object::{Name, PREFIX, annotation, label, list, namespace, pointer, text};
+use crate::change::{self, Change, differences};
+use crate::object::{Name, PREFIX, annotation, is_excluded, list, namespace, pointer, text};
 use crate::restore::{self, Field};
 use crate::stamp::{self, Stamp, keep_meta};
 
@@ -143,7 +143,7 @@ pub fn on(entry: &Value, around: &[Value], page: &Page, wish: &Wish, stamp: &Sta
     if let Some(copied) = copied(entry) {
         return Err(format!("{name} {copied}"));
     }
-    if label(entry, &format!("{PREFIX}exclude")) == "true" {
+    if is_excluded(entry) {
         return Err(format!("{name} has the label {PREFIX}exclude, and is never switched: take the label away first"));
     }
     let state = state(entry);
@@ -252,7 +252,7 @@ pub fn off(entry: &Value, force: bool) -> Result<Back, String> {
         }
         let parent = field.path.rsplit_once('/').map(|(parent, _)| parent);
         if field.original.is_some() && parent.is_some_and(|parent| entry.pointer(parent).is_none()) {
-            notes.push(format!("{} has nothing that it could be put back into", path_in_words(&field.path)));
+            notes.push(format!("{} has nothing that it could be put back into", change::field(&field.path)));
         } else if is_written || force {
             change.set(field.path, field.original);
         }
@@ -418,12 +418,7 @@ fn still_leads_to_the_page(entry: &Value) -> bool {
 /// The fields of an entry that are still as its switch has written them.
 fn still_written(entry: &Value) -> Vec<String> {
     let fields = restore::fields(entry).into_iter().filter(|field| field.is_written(entry));
-    fields.map(|field| path_in_words(&field.path)).collect()
-}
-
-/// A field as people write it: `spec.tls.termination`.
-fn path_in_words(path: &str) -> String {
-    path.trim_start_matches('/').replace('/', ".").replace("~1", "/").replace("~0", "~")
+    fields.map(|field| change::field(&field.path)).collect()
 }
 
 #[cfg(test)]
