@@ -6,6 +6,7 @@ use std::net::Ipv6Addr;
 
 use serde_json::Value;
 
+use crate::entry::paths::has_pattern;
 use crate::object::{is_excluded, list, name, namespace, text};
 
 /// One host of an entry that leads to what is switched.
@@ -290,9 +291,7 @@ fn plain(path: &str) -> Result<&str, String> {
     }
     match plain {
         "" => Ok("/"),
-        plain if plain.contains(['(', ')', '[', ']', '{', '}', '*', '+', '?', '|', '^', '$', '\\']) => {
-            Err(format!("its path {path} is a pattern"))
-        }
+        plain if has_pattern(plain) => Err(format!("its path {path} is a pattern")),
         plain => Ok(plain),
     }
 }

@@ -7,7 +7,7 @@ use std::iter;
 use serde_json::{Value, json};
 
 use super::lost::Served;
-use super::paths::{covers, length};
+use super::paths::{covers, has_pattern, length};
 use super::{EXCLUDED, EntryKind, Page, Wish};
 use crate::change::Change;
 use crate::object::{self, is_excluded, list, map, namespace, pointer, text};
@@ -265,8 +265,7 @@ fn is_by_regex(ingress: &Value) -> bool {
 }
 
 fn is_pattern(path: &Value) -> bool {
-    let special = ['(', ')', '[', ']', '{', '}', '*', '+', '?', '|', '^', '$', '\\'];
-    text(path, "/pathType") == "ImplementationSpecific" && path_of(path).contains(special)
+    text(path, "/pathType") == "ImplementationSpecific" && has_pattern(path_of(path))
 }
 
 /// Whether a path serves another and all below it.

@@ -8,7 +8,7 @@
 mod http_route;
 mod ingress;
 mod lost;
-mod paths;
+pub(crate) mod paths;
 mod route;
 mod wish;
 

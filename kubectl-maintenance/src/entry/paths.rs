@@ -11,6 +11,11 @@ pub(super) fn length(prefix: &str) -> usize {
     prefix.trim_end_matches('/').len()
 }
 
+/// Whether a path holds what only a regular expression does.
+pub(crate) fn has_pattern(path: &str) -> bool {
+    path.contains(['(', ')', '[', ']', '{', '}', '*', '+', '?', '|', '^', '$', '\\'])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
