@@ -134,9 +134,11 @@ helm_of() {
 # and call that not ready: that alone is tried once more, as people would. What is really not ready fails again.
 helm_waits() {
   local said
-  said=$("$@" 2>&1) || case $said in
+  said=$("$@" 2>&1) && return
+  echo "$said" >&2
+  case $said in
     *'status: InProgress'*) "$@" ;;
-    *) echo "$said" >&2; return 1 ;;
+    *) return 1 ;;
   esac
 }
 
